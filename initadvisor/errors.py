@@ -1,0 +1,78 @@
+"""What can go wrong, as one small tree.
+
+    InitAdvisorError            everything this package raises on purpose; `exit_code` 2
+    ├── UsageError              the command line or an argument is off
+    ├── ConfigError             a configuration file cannot be used
+    ├── RuleError               a rule file cannot be used
+    ├── MissingExtraError       an optional dependency is needed and not installed
+    └── LoadError               a target could not be read
+        ├── NotFoundError       there is nothing at that path or name
+        ├── FormatError         the file is damaged, truncated or not what its name says
+        ├── UnsafeError         the file asks for something that is not allowed (path escape, code in a pickle)
+        ├── LimitError          the file declares more than it holds, or more than can be read
+        └── TargetCodeError     the user's own factory or model raised
+
+Every message says what was tried, on what, why it failed, and where there is something to do, what.
+"""
+
+from __future__ import annotations
+
+
+class InitAdvisorError(Exception):
+    """The root of the errors raised on purpose; the CLI prints `str(error)` on one line and exits with `exit_code`.
+
+    `hint` is what the person can do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(InitAdvisorError):
+    """The command line or an argument of a function is off."""
+
+
+class ConfigError(InitAdvisorError):
+    """A configuration file cannot be used."""
+
+
+class RuleError(InitAdvisorError):
+    """A rule file cannot be used."""
+
+
+class MissingExtraError(InitAdvisorError):
+    """An optional dependency is needed for this and is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs packages that are not installed", hint=f'pip install "initadvisor[{extra}]"')
+
+
+class LoadError(InitAdvisorError):
+    """A target could not be read."""
+
+
+class NotFoundError(LoadError):
+    """There is nothing at that path or under that name."""
+
+
+class FormatError(LoadError):
+    """The file is damaged, truncated, or not what its name says."""
+
+
+class UnsafeError(LoadError):
+    """The file asks for something that is not allowed: a path outside its folder, code in a pickle."""
+
+
+class LimitError(LoadError):
+    """The file declares more than it holds, or more than may be read."""
+
+
+class TargetCodeError(LoadError):
+    """The user's own factory or model raised while it was built or run."""
