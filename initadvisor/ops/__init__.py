@@ -1,0 +1,46 @@
+"""The operator table: importing this package fills it. One file an operator family; stdlib and numpy only."""
+
+from initadvisor.ops import (
+    activations,
+    attention,
+    comparisons,
+    control,
+    elementwise,
+    factories,
+    indexing,
+    losses,
+    norms,
+    pooling,
+    quantize,
+    randomness,
+    recurrent,
+    reductions,
+    shapes,
+    weighted,
+)
+from initadvisor.ops.registry import ONNX, OPERATORS, TORCH, Operator, operator, register
+
+__all__ = [
+    "ONNX",
+    "OPERATORS",
+    "TORCH",
+    "Operator",
+    "activations",
+    "attention",
+    "comparisons",
+    "control",
+    "elementwise",
+    "factories",
+    "indexing",
+    "losses",
+    "norms",
+    "operator",
+    "pooling",
+    "quantize",
+    "randomness",
+    "recurrent",
+    "reductions",
+    "register",
+    "shapes",
+    "weighted",
+]

@@ -1,0 +1,109 @@
+"""The correlation map of an activation: what is left of the covariance of two pre-activations behind it.
+
+With Hermite coefficients a_n of f(mean + std z), two jointly Gaussian inputs of correlation c give
+E[f(u) f(v)] = sum a_n^2 c^n (the C-map of Poole et al. 2016, arXiv 1606.05340, up to normalisation).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from initadvisor.ops.gains import ScalarFunction
+from initadvisor.ops.quadrature import nodes
+
+TERMS = 24
+"""Hermite terms kept; what is left of the second moment is put at the next power."""
+
+_ROOTS = np.sqrt(np.arange(TERMS + 1, dtype=np.float64))
+_POWERS = np.arange(TERMS + 1, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dual:
+    """An activation on x ~ N(mean, variance): its moments and how pairs of such inputs leave it.
+
+    second: E[f^2]; slope: E[f'^2]; slope_mean: E[f']; spread: coefficient of the input in f, times its std.
+    """
+
+    mean: float
+    second: float
+    slope: float
+    slope_mean: float
+    variance: float
+    _value: np.ndarray
+    _slope: np.ndarray
+    _radial: np.ndarray
+
+    def pair(self, covariance: float) -> float:
+        """E[f(u) f(v)] for inputs of the given covariance."""
+        return self._series(self._value, covariance)
+
+    def slope_pair(self, covariance: float) -> float:
+        """E[f'(u) f'(v)]."""
+        return self._series(self._slope, covariance)
+
+    def radial_pair(self, covariance: float) -> float:
+        """E[z f'(u) z' f'(v)] with z, z' the standardised inputs: what a batch norm before f projects out."""
+        return self._series(self._radial, covariance)
+
+    def _series(self, squares: np.ndarray, covariance: float) -> float:
+        if self.variance <= 0.0:
+            return float(squares[0])
+        c = min(max(covariance / self.variance, -1.0), 1.0)
+        return float(squares @ c**_POWERS)
+
+
+@lru_cache(maxsize=8192)
+def dual(f: ScalarFunction, mean: float, variance: float) -> Dual:
+    """Expand f around N(mean, variance)."""
+    if variance <= 0.0:
+        return _point(f, mean)
+    std = math.sqrt(variance)
+    x, w = nodes(mean, std, f.kinks or ())
+    z = (x - mean) / std
+    with np.errstate(all="ignore"):
+        y = np.asarray(f.function(x), dtype=np.float64)
+        slope = np.asarray(f.derivative(x), dtype=np.float64)
+    basis = _hermite(z)
+    weighted = np.stack([w * y, w * slope, w * slope * z], axis=1)
+    coefficients = basis @ weighted
+    second, slope_second = float(w @ (y * y)), float(w @ (slope * slope))
+    radial_second = float(w @ (slope * slope * z * z))
+    return Dual(
+        mean=float(coefficients[0, 0]),
+        second=second,
+        slope=slope_second,
+        slope_mean=float(coefficients[0, 1]),
+        variance=variance,
+        _value=_with_tail(coefficients[:, 0], second),
+        _slope=_with_tail(coefficients[:, 1], slope_second),
+        _radial=_with_tail(coefficients[:, 2], radial_second),
+    )
+
+
+def _point(f: ScalarFunction, mean: float) -> Dual:
+    at = np.array([mean])
+    y, slope = float(np.asarray(f.function(at))[0]), float(np.asarray(f.derivative(at))[0])
+    first = np.zeros(TERMS + 1)
+    first[0] = 1.0
+    return Dual(y, y * y, slope * slope, slope, 0.0, first * y * y, first * slope * slope, first * 0.0)
+
+
+def _hermite(z: np.ndarray) -> np.ndarray:
+    """Normalised Hermite polynomials 0 .. TERMS - 1 at z: shape (TERMS, n)."""
+    table = np.empty((TERMS, z.size))
+    table[0], table[1] = 1.0, z
+    for n in range(1, TERMS - 1):
+        table[n + 1] = (z * table[n] - _ROOTS[n] * table[n - 1]) / _ROOTS[n + 1]
+    return table
+
+
+def _with_tail(coefficients: np.ndarray, second: float) -> np.ndarray:
+    squares = np.empty(TERMS + 1)
+    squares[:TERMS] = coefficients**2
+    squares[TERMS] = max(second - float(squares[:TERMS].sum()), 0.0)
+    return squares

@@ -1,0 +1,34 @@
+"""Moment handlers: how every operator changes the statistics of a signal, one file an operator family."""
+
+from initadvisor.ops.moments import (
+    activations,
+    attention,
+    elementwise,
+    norms,
+    pooling,
+    products,
+    reductions,
+    shapes,
+    sources,
+    weighted,
+)
+from initadvisor.ops.moments.registry import BACKWARD, FORWARD, Call
+from initadvisor.ops.moments.signal import Gradient, Signal
+
+__all__ = [
+    "BACKWARD",
+    "FORWARD",
+    "Call",
+    "Gradient",
+    "Signal",
+    "activations",
+    "attention",
+    "elementwise",
+    "norms",
+    "pooling",
+    "products",
+    "reductions",
+    "shapes",
+    "sources",
+    "weighted",
+]

@@ -1,0 +1,235 @@
+"""Element-wise operators on several values, and those that are functions of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from initadvisor.ops.correlation import dual
+from initadvisor.ops.moments import combine
+from initadvisor.ops.moments.activations import apply, elementwise_chain, from_numpy, named, root_of
+from initadvisor.ops.moments.axes import Counts
+from initadvisor.ops.moments.broadcasting import common_axes, gather_back, repeated
+from initadvisor.ops.moments.registry import Call, backward, forward
+from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.registry import OPERATORS
+
+_SUMS = ("add", "reversed_add", "sub", "reversed_sub")
+_PRODUCTS = ("mul", "reversed_mul")
+_QUOTIENTS = ("div", "reversed_div")
+_SPECIAL = {*_SUMS, *_PRODUCTS, *_QUOTIENTS, "prelu", "gated_silu", "addcmul", "lerp", "pow", "reversed_pow", "variadic_sum"}
+
+
+def unary(call: Call) -> list[Signal | None]:
+    """A function of one value; a chain of them over one base stays exact."""
+    return [elementwise_chain(call)]
+
+
+def _by_chain() -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, entry in OPERATORS.items()
+        if entry.evaluate is not None and entry.family in ("activation", "elementwise") and name not in _SPECIAL
+    )
+
+
+def extremum(call: Call) -> list[Signal | None]:
+    """max or min of independent values: by the function of one where the others are constants, else unknown."""
+    return [elementwise_chain(call)]
+
+
+forward(*_by_chain())(unary)
+
+
+def operands(call: Call) -> tuple[list[Signal], list[Counts]] | None:
+    """The inputs on the axes of the result, and how often each is repeated."""
+    if any(s is None for s in call.inputs) or not call.inputs:
+        return None
+    given = [s for s in call.inputs if s is not None]
+    axes = common_axes(given)
+    spread = [repeated(s, axes) for s in given]
+    return [s for s, _ in spread], [n for _, n in spread]
+
+
+@forward(*_SUMS)
+def total(call: Call) -> list[Signal | None]:
+    chained = elementwise_chain(call)
+    if chained is not None:
+        return [chained]
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    (a, b), times = parts
+    call.memory["times"] = times
+    alpha = float(call.attr("alpha", 1.0))
+    if call.op in ("sub", "reversed_sub"):
+        alpha = -alpha
+    first, second = (b, a) if call.op == "reversed_sub" else (a, b)
+    call.memory["signs"] = (alpha, 1.0) if call.op == "reversed_sub" else (1.0, alpha)
+    return [combine.add(first, second.scaled(abs(alpha)) if abs(alpha) != 1.0 else second, 1.0 if alpha > 0 else -1.0)]
+
+
+@backward(*_SUMS)
+def total_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    (g,) = gradients[:1]
+    if g is None or "times" not in call.memory:
+        return [None] * len(call.inputs)
+    plain = replace(g, radial_positions=0.0, radial_samples=0.0)
+    return [
+        None if s is None else gather_back(plain.scaled(sign * sign), s, times)
+        for s, times, sign in zip(call.inputs, call.memory["times"], call.memory["signs"], strict=True)
+    ]
+
+
+@forward("variadic_sum")
+def variadic_sum(call: Call) -> list[Signal | None]:
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    made, *rest = parts[0]
+    for other in rest:
+        made = combine.add(made, other)
+    call.memory["times"] = parts[1]
+    call.memory["signs"] = [1.0] * len(call.inputs)
+    return [made]
+
+
+backward("variadic_sum")(total_back)
+
+
+@forward(*_PRODUCTS)
+def product(call: Call) -> list[Signal | None]:
+    chained = elementwise_chain(call)
+    if chained is not None:
+        return [chained]
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    (a, b), call.memory["times"] = parts
+    call.memory["factors"] = (b, a)
+    return [combine.multiply(a, b)]
+
+
+@backward(*_PRODUCTS, "gated_silu")
+def product_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    (g,) = gradients[:1]
+    if g is None or "factors" not in call.memory:
+        return [None] * len(call.inputs)
+    made: list[Gradient | None] = []
+    for s, times, factor in zip(call.inputs, call.memory["times"], call.memory["factors"], strict=True):
+        if s is None:
+            made.append(None)
+            continue
+        weighted = Gradient(
+            g.q * factor.q, g.positions * factor.positions, g.samples * factor.samples, g.features * factor.features
+        )
+        made.append(gather_back(weighted, s, times))
+    return made
+
+
+@forward("gated_silu")
+def gated_silu(call: Call) -> list[Signal | None]:
+    gate, value = call.known(0), call.known(1)
+    silu = named("silu", {"beta": call.attr("alpha", 1.0)})
+    if gate is None or value is None or silu is None:
+        return [None]
+    opened = apply(gate, silu)
+    call.memory["times"] = [Counts(1, 1, 1)] * 2
+    slope = dual(silu, root_of(gate).mean, root_of(gate).variance).slope
+    call.memory["factors"] = (value.scaled(1.0, slope), opened)
+    return [combine.multiply(opened, value)]
+
+
+@forward(*_QUOTIENTS)
+def quotient(call: Call) -> list[Signal | None]:
+    """a / b: exact for functions of one value; else through E[1/b^2] of a divisor that stays away from 0."""
+    chained = elementwise_chain(call)
+    if chained is not None:
+        return [chained]
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    (first, second), times = parts
+    numerator, divisor = (second, first) if call.op == "reversed_div" else (first, second)
+    inverse = _inverse(divisor)
+    if inverse is None:
+        return [None]
+    call.memory["times"] = times
+    factors = (inverse, combine.multiply(numerator, inverse))
+    call.memory["factors"] = factors[::-1] if call.op == "reversed_div" else factors
+    return [combine.multiply(numerator, inverse)]
+
+
+backward(*_QUOTIENTS)(product_back)
+
+
+def _inverse(s: Signal) -> Signal | None:
+    """1/s where s is far enough from zero that the moments of the inverse exist."""
+    if abs(s.mean) < 4.0 * s.variance**0.5 or s.mean == 0.0:
+        return None
+    made = apply(replace(s, base=None, function=None), from_numpy("reciprocal", lambda x: 1.0 / x))
+    return replace(made, base=None, function=None)
+
+
+@forward("pow", "reversed_pow")
+def power(call: Call) -> list[Signal | None]:
+    return [elementwise_chain(call)]
+
+
+@forward("prelu")
+def prelu(call: Call) -> list[Signal | None]:
+    """The slope is the mean of the learned ones: they start equal."""
+    s, weight = call.known(0), call.known(1)
+    function = named("leaky_relu", {"negative_slope": weight.mean if weight is not None else 0.25})
+    return [None if s is None or function is None else apply(s, function)]
+
+
+@forward("addcmul")
+def addcmul(call: Call) -> list[Signal | None]:
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    s, a, b = parts[0]
+    return [combine.add(s, combine.multiply(a, b).scaled(float(call.attr("value", 1.0))))]
+
+
+@forward("lerp")
+def lerp(call: Call) -> list[Signal | None]:
+    """x + w (end - x)."""
+    parts = operands(call)
+    if parts is None:
+        return [None]
+    s, end, weight = parts[0]
+    return [combine.add(s, combine.multiply(weight, combine.add(end, s, -1.0)))]
+
+
+@forward("glu")
+def glu(call: Call) -> list[Signal | None]:
+    """a * sigmoid(b) for the two halves of an axis."""
+    s = call.known(0)
+    sigmoid = named("sigmoid", {})
+    if s is None or sigmoid is None or call.output_shapes[0] is None:
+        return [None]
+    dim = int(call.attr("dim", -1)) % max(len(s.axes), 1)
+    shape = call.output_shapes[0]
+    axes = tuple(
+        (((one[0][0], shape[place]),) if shape[place] > 1 and one else ()) if place == dim else one
+        for place, one in enumerate(s.axes)
+    )
+    half = replace(s, axes=axes, base=None, function=None, sources={})
+    opened = apply(half, sigmoid)
+    slope = dual(sigmoid, half.mean, half.variance).slope
+    call.memory["square"] = 0.5 * (opened.q + half.q * slope)
+    return [replace(combine.multiply(replace(opened, sources={}), half), sources={})]
+
+
+@backward("glu")
+def glu_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    (g,) = gradients[:1]
+    return [None if g is None or "square" not in call.memory else g.scaled(call.memory["square"])]
+
+
+def finite(s: Signal) -> bool:
+    """Whether the statistics of a signal are numbers."""
+    return bool(np.isfinite(s.q) and np.isfinite(s.mean))

@@ -1,0 +1,249 @@
+"""Matrix products of two signals, softmax, and attention made of them.
+
+Along the axis that a product sums over, what matters is the mean product of two elements of a row: `features` where
+that axis runs over features, `positions` where it runs over tokens. Softmax rows sum to one, so attention keeps what
+the values of all tokens have in common and averages out the rest (rank collapse: Dong et al. 2021, arXiv 2103.03404;
+Noci et al. 2022, arXiv 2206.03126).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from initadvisor.ops.moments.axes import FEATURES, POSITIONS, Axis, axis, count, dominant, size_of
+from initadvisor.ops.moments.registry import Call, backward, forward
+from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.moments.weighted import Fan, _collected, _project
+
+_SUMMED = {FEATURES: "features", POSITIONS: "positions", "B": "samples"}
+
+
+def pair_along(s: Signal, one: Axis) -> float:
+    """E[x x'] for two elements that differ along an axis."""
+    return float(getattr(s, _SUMMED[dominant(one)]))
+
+
+def contract(a: Signal, b: Signal, n: int, pair_a: float, pair_b: float) -> float:
+    """E[(sum of n products)^2] for independent factors."""
+    return n * a.q * b.q + n * (n - 1) * pair_a * pair_b
+
+
+def matrix_product(a: Signal, b: Signal, summed_a: Axis, summed_b: Axis, columns: Axis, rows: Axis) -> Signal:
+    """(..., rows, n) @ (..., n, columns): the columns become the features of the result."""
+    n = max(size_of(summed_a), size_of(summed_b), 1)
+    along_a, along_b = pair_along(a, summed_a), pair_along(b, summed_b)
+    other_column = pair_along(b, columns)
+    column_cross = b.cross(along_b, other_column)
+    other_row = pair_along(a, rows)
+    row_cross = a.cross(along_a, other_row)
+    q = contract(a, b, n, along_a, along_b)
+    features = n * a.q * other_column + n * (n - 1) * along_a * column_cross
+    positions = n * other_row * b.q + n * (n - 1) * row_cross * along_b
+    samples = n * a.samples * b.samples + n * (n - 1) * a.cross(along_a, a.samples) * b.cross(along_b, b.samples)
+    lead = a.axes if len(a.axes) >= len(b.axes) else b.axes
+    kept = (rows,) if len(a.axes) > 1 else ()
+    last = (axis(FEATURES, size_of(columns)),) if len(b.axes) > 1 else ()
+    return Signal(n * a.mean * b.mean, q, features, positions, samples, (*lead[:-2], *kept, *last))
+
+
+@forward("matmul", "reversed_matmul")
+def matmul(call: Call) -> list[Signal | None]:
+    a, b = (call.known(1), call.known(0)) if call.op == "reversed_matmul" else (call.known(0), call.known(1))
+    if a is None or b is None or not a.axes or not b.axes:
+        return [None]
+    call.memory["pair"] = (a, b)
+    if b.free and not a.free and len(b.axes) == 2:
+        fan = Fan(float(size_of(b.axes[0])))
+        call.memory["fan"] = fan
+        return [_project(a, b, None, fan, (*a.axes[:-1], axis(FEATURES, size_of(b.axes[1]))))]
+    if a.free and not b.free and len(a.axes) == 2:
+        return [_left_weight(call, a, b)]
+    summed_b = b.axes[-2] if len(b.axes) > 1 else b.axes[-1]
+    rows = a.axes[-2] if len(a.axes) > 1 else ()
+    columns = b.axes[-1] if len(b.axes) > 1 else ()
+    return [matrix_product(a, b, a.axes[-1], summed_b, columns, rows)]
+
+
+def _left_weight(call: Call, weight: Signal, x: Signal) -> Signal:
+    """W @ x: the axis before the last is mixed, as in a token-mixing layer."""
+    summed = x.axes[-2] if len(x.axes) > 1 else x.axes[-1]
+    along = pair_along(x, summed)
+    n = size_of(summed)
+    role = dominant(summed)
+    turned = x if role == FEATURES else replace(x, features=along, positions=x.features)
+    made = _project(turned, weight, None, Fan(float(n)), x.axes)
+    out = axis(role, size_of(weight.axes[0]))
+    axes = (*x.axes[:-2], out, x.axes[-1]) if len(x.axes) > 1 else (out,)
+    if role != FEATURES:
+        made = replace(made, features=made.positions, positions=made.features)
+    return replace(made, axes=axes)
+
+
+@backward("matmul", "reversed_matmul")
+def matmul_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    g, pair = gradients[0], call.memory.get("pair")
+    out = call.outputs[0] if call.outputs else None
+    if g is None or pair is None or out is None:
+        return [None, None]
+    a, b = pair
+    made: list[Gradient | None]
+    if b.free and "fan" in call.memory:
+        fan, columns = call.memory["fan"], size_of(b.axes[1])
+        square = columns * b.q
+        uses = out.counts().total * fan.size / (fan.size * columns)
+        made = [
+            Gradient(g.q * square, g.positions * square, g.samples * square),
+            Gradient(_collected(g, a, uses, call.batch, fan)),
+        ]
+    elif a.free and len(a.axes) == 2:
+        rows = size_of(a.axes[0])
+        made = [Gradient(out.counts().total / rows * g.q * b.q), g.scaled(rows * a.q)]
+    else:
+        made = _pair_back(g, a, b)
+    return made[::-1] if call.op == "reversed_matmul" else made
+
+
+def _pair_back(g: Gradient, a: Signal, b: Signal) -> list[Gradient | None]:
+    columns = size_of(b.axes[-1]) if len(b.axes) > 1 else 1
+    rows_axis = a.axes[-2] if len(a.axes) > 1 else ()
+    rows = max(size_of(rows_axis), 1)
+    across = pair_along(b, b.axes[-1]) if len(b.axes) > 1 else 0.0
+    down = pair_along(a, rows_axis)
+    left = columns * g.q * b.q + columns * (columns - 1) * g.features * across
+    right = rows * g.q * a.q + rows * (rows - 1) * g.positions * down
+    return [
+        Gradient(left, columns * g.positions * b.q, 0.0, columns * g.q * pair_along(b, b.axes[-2 if len(b.axes) > 1 else -1])),
+        Gradient(right, rows * g.q * a.features + rows * (rows - 1) * g.positions * a.cross(a.features, down), 0.0, 0.0),
+    ]
+
+
+@lru_cache(maxsize=4096)
+def concentration(variance: float, n: int) -> float:
+    """n E[a^2] / E[a]^2 for softmax weights over n Gaussian logits: exp(variance) until few weights hold the mass.
+
+    The largest of n logits lies near sqrt(2 ln n) deviations; beyond, the average over draws is carried by logits
+    that a row of n does not hold, so the integral stops there.
+    """
+    if variance <= 0.0 or n <= 1:
+        return 1.0
+    std = math.sqrt(variance)
+    edge = math.sqrt(2.0 * math.log(max(n, 2)))
+    z = np.linspace(-8.0, edge, 800)
+    with np.errstate(over="ignore"):
+        weight = np.exp(-0.5 * z * z)
+        first = float((weight * np.exp(std * (z - edge))).sum())
+        second = float((weight * np.exp(2.0 * std * (z - edge))).sum())
+        ratio = second * float(weight.sum()) / (first * first)
+    return min(max(ratio, 1.0), float(n))
+
+
+def softmax_signal(s: Signal, n: int, *, causal: bool = False) -> Signal:
+    """Softmax over rows of n logits whose mean product is `features`."""
+    own = max(s.q - s.features, 0.0)
+    shared_query = max(s.positions - s.cross(s.features, s.positions), 0.0)
+    inverse = _mean_inverse(n) if causal else 1.0 / n
+    inverse_rows = n * n / 2.0
+    peak = concentration(own, n)
+    q = min(peak * inverse / n, 1.0 / n) if not causal else min(peak * inverse / n, 1.0 / n)
+    mean = 1.0 / n
+    features = max((mean - q) / (n - 1), 0.0) if n > 1 else q
+    together = min(math.exp(min(shared_query, 50.0)), peak)
+    positions = together * mean * mean if not causal else together * mean * mean * min(inverse_rows * inverse, 2.0)
+    return Signal(mean, q, features, positions, mean * mean, s.axes)
+
+
+def _mean_inverse(n: int) -> float:
+    """The mean of 1/i over i = 1 .. n: a causal row sees i tokens."""
+    return (math.log(n) + 0.57722 + 0.5 / n) / n if n > 1 else 1.0
+
+
+@forward("softmax", "softmin")
+def softmax(call: Call) -> list[Signal | None]:
+    s = call.known(0)
+    if s is None:
+        return [None]
+    dim = int(call.attr("dim", -1)) % max(len(s.axes), 1)
+    one = s.axes[dim]
+    n = max(size_of(one), 1)
+    looked = s if dominant(one) == FEATURES else replace(s, features=pair_along(s, one))
+    call.memory["causal"] = s.visible < 1.0
+    made = softmax_signal(looked, n, causal=s.visible < 1.0)
+    call.memory["n"] = n
+    return [made]
+
+
+@backward("softmax", "softmin")
+def softmax_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    g, out = gradients[0], call.outputs[0] if call.outputs else None
+    if g is None or out is None:
+        return [None]
+    spread = max(g.q - g.features, 0.0)
+    square = out.q * spread * (1.0 - min(out.q * call.memory["n"], 1.0))
+    pair = out.positions * max(g.positions - 0.0, 0.0)
+    return [Gradient(square, min(pair, square), 0.0, -square / max(call.memory["n"] - 1, 1))]
+
+
+@forward("log_softmax")
+def log_softmax(call: Call) -> list[Signal | None]:
+    s = call.known(0)
+    if s is None:
+        return [None]
+    dim = int(call.attr("dim", -1)) % max(len(s.axes), 1)
+    n = max(size_of(s.axes[dim]), 1)
+    own = max(s.q - pair_along(s, s.axes[dim]), 0.0)
+    mean = -math.log(n) - 0.5 * own
+    square = mean * mean
+    return [Signal(mean, square + own, square, square, square, s.axes)]
+
+
+@backward("log_softmax")
+def log_softmax_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    return [gradients[0]]
+
+
+@forward("tril", "triu", "trilu", "masked_fill", "where", "masked_scatter")
+def masked(call: Call) -> list[Signal | None]:
+    """A mask in front of a softmax leaves the logits that are seen as they are."""
+    slot = 1 if call.op == "where" else 0
+    s = call.known(slot)
+    if call.op == "where" and (s is None or s.constant is not None):
+        other = call.known(2)
+        s = other if other is not None else s
+    if s is None:
+        return [None]
+    return [replace(s, visible=0.5 if len(s.axes) >= 2 else s.visible, base=None, function=None, value_id=-1)]
+
+
+@backward("masked_fill", "where", "tril", "triu", "trilu")
+def masked_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    g = gradients[0]
+    made: list[Gradient | None] = [None] * len(call.inputs)
+    slot = 1 if call.op == "where" else 0
+    if call.op == "where":
+        first = call.known(1)
+        slot = 2 if first is None or first.constant is not None else 1
+    if slot < len(made):
+        made[slot] = g
+    return made
+
+
+def head_axes(s: Signal) -> tuple[Axis, Axis]:
+    """The token and the head-width axis of (..., tokens, width)."""
+    return s.axes[-2] if len(s.axes) > 1 else (), s.axes[-1] if s.axes else ()
+
+
+def as_positions(s: Signal) -> Signal:
+    """Statistics with the token axis read as positions, whatever role it carries."""
+    tokens = head_axes(s)[0]
+    if dominant(tokens) == FEATURES and size_of(tokens) > 1:
+        return replace(s, positions=s.features)
+    return s
+
+
+def width_of(s: Signal) -> int:
+    """The number of elements of the last axis."""
+    return max(count(s.axes[-1:]).total, 1)

@@ -1,0 +1,147 @@
+"""What is known of a tensor that flows forward (`Signal`) or back (`Gradient`): second-order statistics.
+
+Elements are exchangeable within a role, so that a tensor is described by its mean, its second moment and the mean
+product of two elements that differ in the feature, in the position of one sample, or in the sample. Float64 scalars
+throughout: a handler costs microseconds whatever the size of the tensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from initadvisor.ops.gains import ScalarFunction
+from initadvisor.ops.moments.axes import Axes, Counts, count
+
+
+@dataclass(slots=True, eq=False)
+class Signal:
+    """Forward statistics of a value.
+
+    mean: E[x]. q: E[x^2]. features, positions, samples: E[x x'] for two elements that differ in the feature only, in
+    the position (same sample and feature), in the sample (same feature, any position).
+    axes: the roles of the axes. free: True for a parameter or constant, whose axes take the roles of what it meets.
+    base, function: set where x is `function` of another value, element by element: x = function(base).
+    sources: how x depends on independent unit-variance sources, for covariances between values.
+    exact: False where something was assumed on the way that is not tracked (an unknown input of a norm).
+    """
+
+    mean: float
+    q: float
+    features: float
+    positions: float
+    samples: float
+    axes: Axes
+    free: bool = False
+    base: Signal | None = None
+    function: ScalarFunction | None = None
+    sources: dict[int, float] = field(default_factory=dict)
+    value_id: int = -1
+    visible: float = 1.0
+    constant: float | None = None
+
+    @property
+    def variance(self) -> float:
+        """Variance over all elements."""
+        return max(self.q - self.mean * self.mean, 0.0)
+
+    def cross(self, first: float, second: float) -> float:
+        """The mean product of elements that differ in two roles, from those that differ in one each."""
+        variance = self.variance
+        if variance <= 1e-12 * self.q:
+            return self.mean * self.mean
+        square = self.mean * self.mean
+        return square + (first - square) * (second - square) / variance
+
+    def block(self, n: Counts) -> float:
+        """The second moment of the mean over a block of n.features x n.positions x n.samples elements."""
+        return block_moment(self.q, self.features, self.positions, self.samples, self.mean, n)
+
+    def counts(self) -> Counts:
+        """How many elements there are in each role."""
+        return count(self.axes)
+
+    def scaled(self, factor: float, square: float | None = None) -> Signal:
+        """The signal times an independent factor of the given mean (and second moment)."""
+        s = factor * factor if square is None else square
+        return replace(
+            self,
+            mean=self.mean * factor,
+            q=self.q * s,
+            features=self.features * s,
+            positions=self.positions * s,
+            samples=self.samples * s,
+            base=None,
+            function=None,
+            sources={key: value * factor for key, value in self.sources.items()},
+            constant=None,
+        )
+
+
+def block_moment(q: float, features: float, positions: float, samples: float, mean: float, n: Counts) -> float:
+    """E[(mean of a block)^2] from the mean products of its pairs."""
+    square = mean * mean
+    variance = max(q - square, 0.0)
+    if variance <= 1e-12 * abs(q):
+        return q if n.total == 1 else square
+    across = (features - square) / variance  # share that two features have in common
+    one = q + (n.features - 1) * features
+    other_position = positions + (n.features - 1) * (square + across * (positions - square))
+    other_sample = samples + (n.features - 1) * (square + across * (samples - square))
+    total = one + (n.positions - 1) * other_position + (n.samples - 1) * n.positions * other_sample
+    return total / n.total
+
+
+@dataclass(slots=True, eq=False)
+class Gradient:
+    """Backward statistics of a value: the gradient of the loss by its elements, of mean zero.
+
+    q: E[d^2]; features, positions, samples: E[d d'] as for `Signal`. radial_positions and radial_samples: the same
+    for d times the standardised value, which a batch norm in front projects out. picked: E[f'^2] and E[z f']^2
+    over the elements that a max pooling picked, for the activation in front of it.
+    """
+
+    q: float
+    positions: float = 0.0
+    samples: float = 0.0
+    features: float = 0.0
+    radial_positions: float = 0.0
+    radial_samples: float = 0.0
+    picked: tuple[float, float] | None = None
+
+    def block(self, n: Counts) -> float:
+        """The second moment of the mean over a block."""
+        return block_moment(self.q, self.features, self.positions, self.samples, 0.0, n)
+
+    def scaled(self, square: float) -> Gradient:
+        """Times an independent factor of the given second moment."""
+        return Gradient(
+            self.q * square,
+            self.positions * square,
+            self.samples * square,
+            self.features * square,
+            self.radial_positions * square,
+            self.radial_samples * square,
+        )
+
+    def plus(self, other: Gradient) -> Gradient:
+        """The sum of two gradients that come by independent ways."""
+        return Gradient(
+            self.q + other.q,
+            self.positions + other.positions,
+            self.samples + other.samples,
+            self.features + other.features,
+            self.radial_positions + other.radial_positions,
+            self.radial_samples + other.radial_samples,
+        )
+
+
+def constant_signal(value: float, axes: Axes = ()) -> Signal:
+    """A signal that is one number everywhere."""
+    square = value * value
+    return Signal(value, square, square, square, square, axes, free=True, constant=value)
+
+
+def independent(mean: float, q: float, axes: Axes, *, free: bool = False) -> Signal:
+    """A signal of independent elements."""
+    square = mean * mean
+    return Signal(mean, q, square, square, square, axes, free=free)
