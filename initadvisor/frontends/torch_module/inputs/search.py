@@ -1,0 +1,69 @@
+"""The order in which example inputs are tried: the caller's, the library's, guessed ones, repaired ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import chain
+
+from torch import nn
+
+from initadvisor.frontends.options import LoadOptions
+from initadvisor.frontends.torch_module.failure import ForwardFailed
+from initadvisor.frontends.torch_module.inputs import example, huggingface, signature, timm, torchvision
+from initadvisor.frontends.torch_module.inputs.repair import repairs
+from initadvisor.frontends.torch_module.inputs.trial import Trial, floats
+
+ATTEMPTS = 80
+"""Forward passes that are tried before the recorder gives up."""
+
+PATIENCE = 45.0
+"""Seconds after which no further input is tried."""
+
+
+class Search:
+    """Iterates over trials; `failed` tells it how the last one went, so that repairs come next."""
+
+    def __init__(self, module: nn.Module, options: LoadOptions) -> None:
+        self._module = module
+        self._waiting: list[Trial] = []
+        self._seen: set[str] = set()
+        self._first = _starts(module, options)
+        self._tried = 0
+        self._until = time.monotonic() + PATIENCE
+        self.best: tuple[Trial, ForwardFailed] | None = None
+
+    def __iter__(self) -> Iterator[Trial]:
+        while self._tried < ATTEMPTS and time.monotonic() < self._until:
+            trial = self._waiting.pop() if self._waiting else next(self._first, None)
+            if trial is None:
+                return
+            if trial.describe() in self._seen:
+                continue
+            self._seen.add(trial.describe())
+            self._tried += 1
+            yield trial
+
+    def failed(self, trial: Trial, failed: ForwardFailed) -> None:
+        """Take note of a failure; what would repair it is tried next, unless an earlier trial got further."""
+        further = self.best is None or len(failed.graph.nodes) >= len(self.best[1].graph.nodes)
+        if further:
+            self.best = (trial, failed)
+        found = list(repairs(self._module, trial, failed))[:12]
+        if further:
+            self._waiting.extend(reversed(found))
+        else:
+            self._waiting[:0] = reversed(found)
+
+
+def _starts(module: nn.Module, options: LoadOptions) -> Iterator[Trial]:
+    if options.example is not None:
+        return example.trials(module, options.example)
+    if options.input_shapes:
+        return _shapes(module, options.input_shapes)
+    return chain(huggingface.trials(module), torchvision.trials(module), timm.trials(module), signature.trials(module))
+
+
+def _shapes(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> Iterator[Trial]:
+    """The caller's shapes: floats first; a model that embeds its input gets tokens by repair."""
+    yield Trial(tuple(floats(*shape) for shape in shapes), source="shapes")

@@ -1,0 +1,139 @@
+"""A live module as a graph: the ladder from a virtual recording down to the bare module tree.
+
+    virtual       one forward pass on virtual tensors
+    real          one forward pass on copies of the real numbers
+    export        `torch.export`, its program recorded
+    module tree   the modules and their weights, without edges
+
+Each step is taken where the one above fails, and says in `coverage.notes` why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from initadvisor.frontends.options import LoadOptions
+from initadvisor.frontends.torch_module.failure import ForwardFailed
+from initadvisor.frontends.torch_module.forward import record
+from initadvisor.frontends.torch_module.guesses import Guesses
+from initadvisor.frontends.torch_module.inputs import Search, Trial
+from initadvisor.frontends.torch_module.lazy import is_lazy
+from initadvisor.frontends.torch_module.tree import module_tree
+from initadvisor.frontends.torch_module.wrappers import unwrap
+from initadvisor.graph import Coverage, Event, Graph
+
+REAL_BYTES = 1 << 31
+"""Bytes of parameters up to which a forward pass on copies of the real numbers is tried."""
+
+REAL_TRIALS = 3
+"""Inputs that are tried on real numbers: each pass costs what the model costs."""
+
+
+def load(module: torch.nn.Module, options: LoadOptions | None = None, target: str = "") -> Graph:
+    """Return the graph of a module; `coverage.capture` names the step of the ladder that gave it.
+
+    The inputs are `options.example`, or of `options.input_shapes`, or inferred; an event says what was assumed.
+    Never raises because of the model's own code: the last step needs none of it.
+    """
+    options = options or LoadOptions()
+    module = unwrap(module)
+    target = target or type(module).__name__
+    search = Search(module, options)
+    notes: list[str] = []
+    for step in (_virtual, _real, _export):
+        graph = step(module, search, target, notes)
+        if graph is not None:
+            return graph
+    return module_tree(module, target, notes)
+
+
+def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
+    for trial in search:
+        try:
+            return _finished(_record(module, trial, target), "virtual", trial, notes)
+        except ForwardFailed as failed:
+            search.failed(trial, failed)
+            for turned in _other_answers(failed):
+                try:
+                    return _finished(_record(module, trial, target, guesses=Guesses(turned)), "virtual", trial, notes)
+                except ForwardFailed:
+                    continue
+    if search.best is None:
+        notes.append("no example input could be inferred")
+    else:
+        trial, worst = search.best
+        notes.append(
+            f"recording on virtual tensors failed after {len(worst.graph.nodes)} operators, {trial.describe()}"
+        )
+        notes.append(f"the forward pass raised {worst.text[:300]} at {worst.where}")
+    return None
+
+
+def _record(
+    module: torch.nn.Module, trial: Trial, target: str, virtual: bool = True, guesses: Guesses | None = None
+) -> Graph:
+    """One recording; with gradients where the forward pass differentiates."""
+    run: Callable[[bool], Graph] = lambda gradients: record(  # noqa: E731
+        module,
+        trial.args,
+        trial.kwargs,
+        target=target,
+        virtual=virtual,
+        evaluation=trial.evaluation,
+        gradients=gradients,
+        guesses=guesses,
+    )
+    try:
+        return run(False)
+    except ForwardFailed as failed:
+        if "does not require grad" not in failed.text and "requires_grad" not in failed.text:
+            raise
+        return run(True)
+
+
+def _other_answers(failed: ForwardFailed) -> list[frozenset[int]]:
+    """Which guessed branches to turn round after a failure: the last one first."""
+    last = failed.guesses - 1
+    return [frozenset({i}) for i in dict.fromkeys((last, 0, last - 1)) if 0 <= i <= last]
+
+
+def _real(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
+    if search.best is None or is_lazy(module):
+        return None
+    size = sum(p.numel() * p.element_size() for p in module.parameters())
+    if size > REAL_BYTES or any(p.is_meta for p in module.parameters()):
+        return None
+    trial, _ = search.best
+    try:
+        return _finished(_record(module, trial, target, virtual=False), "real", trial, notes)
+    except ForwardFailed as failed:
+        notes.append(f"recording on real tensors failed: {failed.text[:300]}")
+        return None
+
+
+def _export(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
+    from initadvisor.frontends.torch_module.programs import exported
+
+    if search.best is None or is_lazy(module):
+        return None
+    trial, _ = search.best
+    try:
+        graph = exported(module, trial, target)
+    except Exception as error:  # whatever the exporter does not like
+        notes.append(f"torch.export failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        return None
+    return _finished(graph, "export", trial, notes)
+
+
+def _finished(graph: Graph, capture: str, trial: Trial, notes: list[str]) -> Graph:
+    graph.coverage = Coverage(capture, notes=list(notes))
+    graph.events.insert(0, Event("input", trial.describe()))
+    guesses = [e for e in graph.events if e.kind in ("guess", "kernel", "opaque")]
+    if guesses:
+        graph.coverage.notes.append(f"{len(guesses)} answers were guessed while recording; the events name the places")
+    for node in graph.nodes:
+        if node.op == "opaque":
+            graph.coverage.opaque[node.native] = graph.coverage.opaque.get(node.native, 0) + 1
+    return graph

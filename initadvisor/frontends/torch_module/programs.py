@@ -1,0 +1,46 @@
+"""Programs: what `torch.export` and TorchScript saved, and modules that only `torch.export` can follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from initadvisor.errors import FormatError, UnsafeError
+from initadvisor.frontends.options import LoadOptions
+from initadvisor.frontends.torch_module.forward import record
+from initadvisor.graph import Graph
+
+if TYPE_CHECKING:
+    from initadvisor.frontends.torch_module.inputs import Trial
+
+
+def load(path: str, options: LoadOptions) -> Graph:
+    """Read a `.pt2` program or a TorchScript archive. Both carry code: UnsafeError unless `options.allow_pickle`."""
+    if not options.allow_pickle:
+        raise UnsafeError(f"{path} holds a program, which can run code", hint="pass --allow-pickle if you trust it")
+    from initadvisor.frontends import torch_module
+    from initadvisor.frontends.checkpoint.load import check_regular
+
+    check_regular(Path(path), options)
+    try:
+        if path.lower().endswith(".pt2"):
+            program = torch.export.load(path)
+            return _program(program, path)
+        module = torch.jit.load(path, map_location="cpu")
+    except Exception as error:
+        raise FormatError(f"{path} cannot be read as a program: {' '.join(str(error).split())[:200]}") from error
+    return torch_module.load(module, options, target=path)
+
+
+def exported(module: torch.nn.Module, trial: Trial, target: str) -> Graph:
+    """Export a module and record the exported program. Raises whatever the exporter raises."""
+    program = torch.export.export(module, trial.args, dict(trial.kwargs), strict=False)
+    return _program(program, target)
+
+
+def _program(program: torch.export.ExportedProgram, target: str) -> Graph:
+    module = program.module()
+    args, kwargs = program.example_inputs
+    return record(module, args, kwargs, target=target)
