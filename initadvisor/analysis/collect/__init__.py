@@ -1,0 +1,37 @@
+"""From a described graph and the facts of its tensors to the facts of every subject that rules judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+from initadvisor.analysis.collect.bonds import Bonds
+from initadvisor.analysis.collect.layers import layer_facts
+from initadvisor.analysis.collect.models import model_facts
+from initadvisor.analysis.collect.norms import norm_facts
+from initadvisor.analysis.facts.tensor import TensorFacts
+from initadvisor.graph import Graph
+
+__all__ = ["subjects"]
+
+_UNKNOWN = TensorFacts()
+
+
+def subjects(
+    graph: Graph, tensors: Mapping[str, TensorFacts]
+) -> Iterator[tuple[str, str, str | None, Mapping[str, BaseModel]]]:
+    """Yield (scope, name, tensor, facts by group): the model, then each layer, norm and tensor."""
+    bonds = Bonds(graph, tensors)
+    model = model_facts(bonds)
+    yield "model", graph.target, None, {"model": model}
+    for layer in graph.layers:
+        weight = tensors.get(layer.weight, _UNKNOWN) if layer.weight else _UNKNOWN
+        bias = tensors.get(layer.bias, _UNKNOWN) if layer.bias else _UNKNOWN
+        groups: dict[str, BaseModel] = {"tensor": weight, "bias": bias, "model": model}
+        if layer.kind == "norm":
+            yield "norm", layer.name, layer.weight, {"norm": norm_facts(bonds, layer), **groups}
+        else:
+            yield "layer", layer.name, layer.weight, {"layer": layer_facts(bonds, layer), **groups}
+    for name, facts in tensors.items():
+        yield "tensor", name, name, {"tensor": facts, "model": model}

@@ -1,0 +1,50 @@
+"""The facts that rules judge: one pydantic model a scope, every field with its description and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from initadvisor.analysis.facts.layer import LayerFacts
+from initadvisor.analysis.facts.model import ModelFacts
+from initadvisor.analysis.facts.norm import NormFacts
+from initadvisor.analysis.facts.stretch import PeerFacts, ResidualFacts, StretchFacts
+from initadvisor.analysis.facts.tensor import DrawFacts, TensorFacts
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from initadvisor.graph import Graph
+
+__all__ = [
+    "SCOPES",
+    "DrawFacts",
+    "LayerFacts",
+    "ModelFacts",
+    "NormFacts",
+    "PeerFacts",
+    "ResidualFacts",
+    "StretchFacts",
+    "TensorFacts",
+    "collect",
+]
+
+SCOPES: Mapping[str, Mapping[str, type]] = {
+    "model": {"model": ModelFacts},
+    "layer": {"layer": LayerFacts, "tensor": TensorFacts, "bias": TensorFacts, "model": ModelFacts},
+    "norm": {"norm": NormFacts, "tensor": TensorFacts, "bias": TensorFacts, "model": ModelFacts},
+    "tensor": {"tensor": TensorFacts, "model": ModelFacts},
+}
+"""What the subjects of each scope carry: scope -> group -> fact model."""
+
+
+def collect(
+    graph: Graph, tensors: Mapping[str, TensorFacts]
+) -> Iterator[tuple[str, str, str | None, Mapping[str, BaseModel]]]:
+    """Yield (scope, name, tensor, facts by group) for every subject of a described graph.
+
+    tensors: the facts of each parameter by name, as `initadvisor.analysis.tensors.measure` gives them.
+    """
+    from initadvisor.analysis.collect import subjects
+
+    yield from subjects(graph, tensors)

@@ -1,0 +1,47 @@
+"""Facts about the whole model (`model.*`)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.stretch import ResidualFacts
+
+
+class ModelFacts(BaseModel):
+    """Facts about the whole model; None means unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = measure("The target")
+    source: str | None = measure("torch, onnx or checkpoint")
+    edges: bool | None = measure("Whether the graph is known, not only the parameters")
+    parameters: int | None = measure("Elements of all float parameters, buffers left out", "elements")
+    unused_parameters: int | None = measure("Float parameters that the forward pass does not use", "tensors")
+    layers: int | None = measure("Layers with a weight matrix", "layers")
+    depth: int | None = measure("Weighted layers on the longest path", "layers")
+    coverage: float | None = measure("Share of the parameter elements that belong to an understood layer", "1")
+
+    fresh: float | None = measure("Share of the drawn weights that look like a random draw", "1")
+    trained_share: float | None = measure("Share of the elements of matrix weights that look trained", "1")
+
+    has_norm: bool | None = measure("Whether any normalization layer is there")
+    has_residual: bool | None = measure("Whether any residual add is there")
+    norms: int | None = measure("Normalization layers", "layers")
+    attention_branches: int | None = measure("Attention operators", "operators")
+    residual_branches: int | None = measure("Residual adds", "adds")
+    branch_end_norms: int | None = measure("Residual branches that end in a norm with a learned scale", "branches")
+    zero_branch_end_norms: int | None = measure("Of these, the ones whose scale is all zero", "branches")
+    first_branch_end_norm: str | None = measure("Name of the first of these norms")
+    branch_scales: int | None = measure("Residual branches with a learned scale (LayerScale, ReZero)", "branches")
+    branch_end_ratio: float | None = measure(
+        "Median std of the weights that end a branch over the median std of the others inside branches", "1"
+    )
+    biases_before_norm: int | None = measure(
+        "Layers whose bias is subtracted again by the batch or instance norm right behind", "layers"
+    )
+    first_bias_before_norm: str | None = measure("Name of the first of these layers")
+    output_activation: str | None = measure('Squashing function that makes the first output, "" for none')
+    default_share: float | None = measure("Share of the layers that keep PyTorch's default draw", "1")
+    zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
+    residual: ResidualFacts | None = measure("The residual stream")

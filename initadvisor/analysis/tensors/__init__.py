@@ -1,0 +1,1 @@
+"""Measuring tensors: one streaming pass for sums and bounds, bounded samples for what is costly."""
