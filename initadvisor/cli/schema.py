@@ -1,0 +1,21 @@
+"""`initadvisor schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from initadvisor.cli.main import debug_option
+from initadvisor.cli.output import write
+
+
+@click.command()
+@click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
+@debug_option
+def schema(output_file: Path | None) -> None:
+    """Print the JSON Schema of the report that --output-format json gives."""
+    from initadvisor.report.model import json_schema
+
+    write(json.dumps(json_schema(), indent=2) + "\n", output_file)

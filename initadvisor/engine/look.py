@@ -1,0 +1,109 @@
+"""From a described graph to the subjects that rules judge, and the table of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from initadvisor.report.model import DrawnFrom, LayerRow
+from initadvisor.rules import Need, Subject, Vocabulary, flatten
+from initadvisor.rules import vocabulary as read_vocabulary
+from initadvisor.rules.vocabulary import FactValue, clean_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from initadvisor.analysis.facts import TensorFacts
+    from initadvisor.graph import Graph, Layer
+    from initadvisor.rules.finding import SubjectKind
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A target as rules see it. `empty` says why there is nothing to check, and is "" where there is something."""
+
+    subjects: Mapping[str, list[Subject]]
+    available: frozenset[Need]
+    reasons: Mapping[Need, str]
+    layers: list[LayerRow]
+    empty: str = ""
+
+
+@lru_cache(maxsize=1)
+def vocabulary() -> Vocabulary:
+    """Every fact that this version can measure, by scope."""
+    from initadvisor.analysis.facts import SCOPES
+
+    return read_vocabulary(SCOPES)
+
+
+def look(graph: Graph, tell: Callable[..., None]) -> View:
+    """Measure the tensors of a described graph and gather the facts of every subject."""
+    from initadvisor.analysis import facts
+    from initadvisor.analysis.tensor_facts import tensor_facts
+
+    measured = tensor_facts(graph, progress=lambda done, total: tell("weights", done, total))
+    subjects: dict[str, list[Subject]] = {scope: [] for scope in facts.SCOPES}
+    flat: dict[tuple[int, str], tuple[BaseModel, dict[str, FactValue]]] = {}
+    for scope, name, tensor, groups in facts.collect(graph, measured):
+        known: dict[str, FactValue] = {}
+        for group, model in groups.items():
+            # The whole network and each tensor serve several subjects: flatten them once, and keep them so that no
+            # other object takes over their identity.
+            key = (id(model), group)
+            if key not in flat:
+                flat[key] = (model, flatten(group, model, {}))
+            known |= flat[key][1]
+        # The whole model goes without a name: that of the file would tie fingerprints to where it lies.
+        label = "" if scope == "model" else clean_text(name)
+        subjects[scope].append(Subject(cast("SubjectKind", scope), label, known, _text(tensor)))
+    return View(
+        subjects=subjects,
+        available=_available(graph),
+        reasons={"graph": f"a {graph.source} holds tensors only, no graph"},
+        layers=[row(layer, graph, measured) for layer in graph.layers],
+        empty="" if any(p.is_float for p in graph.parameters.values()) else "it holds no float parameter",
+    )
+
+
+def _available(graph: Graph) -> frozenset[Need]:
+    offered: set[Need] = set()
+    if graph.edges:
+        offered.add("graph")
+    if any(p.source is not None and p.is_float for p in graph.parameters.values()):
+        offered.add("weights")
+    return frozenset(offered)
+
+
+def row(layer: Layer, graph: Graph, measured: Mapping[str, TensorFacts]) -> LayerRow:
+    """The line of a layer in the report."""
+    weight = graph.parameters.get(layer.weight) if layer.weight else None
+    return LayerRow(
+        name=clean_text(layer.name),
+        op=layer.op,
+        weight=_text(layer.weight),
+        bias=_text(layer.bias),
+        shape=weight.shape if weight else None,
+        fan_in=layer.fan_in,
+        fan_out=layer.fan_out,
+        activation=layer.activation.name if layer.activation else None,
+        norm_before=_text(layer.norm_before),
+        norm_after=_text(layer.norm_after),
+        residual_role=layer.residual_role,
+        depth=layer.depth,
+        tied_to=tuple(clean_text(name) for name in layer.tied_to),
+        drawn_from=_drawn_from(measured.get(layer.weight) if layer.weight else None),
+    )
+
+
+def _drawn_from(facts: Any) -> DrawnFrom | None:
+    draw = facts.draw if facts is not None else None
+    if draw is None or draw.method is None:
+        return None
+    return DrawnFrom(method=draw.method, gain=draw.gain, confidence=draw.confidence)
+
+
+def _text(name: str | None) -> str | None:
+    return None if name is None else clean_text(name)

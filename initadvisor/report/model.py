@@ -1,0 +1,124 @@
+"""The report: one target, what was found, what could not be judged, how much was covered. Versioned JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from initadvisor.rules.finding import EvidenceValue, Finding, NotEvaluated
+from initadvisor.rules.rule import SEVERITIES, Severity
+
+SCHEMA_VERSION = "1"
+
+Verdict = Literal["clean", "findings", "not_checked"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tool(_Record):
+    """What made the report."""
+
+    name: str = "initadvisor"
+    version: str
+
+
+class Summary(_Record):
+    """How many findings of each severity, and how many (rule, subject) pairs got no answer."""
+
+    error: int = 0
+    warning: int = 0
+    info: int = 0
+    not_evaluated: int = 0
+
+
+class CoverageRow(_Record):
+    """What share of the float parameter elements and of the operators was understood, and how the graph was read."""
+
+    parameters: float = Field(default=0.0, ge=0.0, le=1.0)
+    operators: float = Field(default=0.0, ge=0.0, le=1.0)
+    capture: str = "none"
+    notes: tuple[str, ...] = ()
+
+
+class Problem(_Record):
+    """Why a target was not checked."""
+
+    kind: str
+    message: str
+
+
+class DrawnFrom(_Record):
+    """The initializer that the elements of a weight look drawn from; confidence is a probability."""
+
+    method: str
+    gain: float | None = None
+    confidence: float | None = None
+
+
+class Recommended(_Record):
+    """The initializer that a layer's place calls for."""
+
+    method: str
+    params: dict[str, EvidenceValue] = Field(default_factory=dict)
+    reason: str = ""
+
+
+class LayerRow(_Record):
+    """One layer as the analysis sees it; null means unknown. Shapes are as stored."""
+
+    name: str
+    op: str
+    weight: str | None = None
+    bias: str | None = None
+    shape: tuple[int, ...] | None = None
+    fan_in: float | None = None
+    fan_out: float | None = None
+    activation: str | None = None
+    norm_before: str | None = None
+    norm_after: str | None = None
+    residual_role: str | None = None
+    depth: int | None = None
+    tied_to: tuple[str, ...] = ()
+    drawn_from: DrawnFrom | None = None
+    recommended: Recommended | None = None
+
+
+class Report(_Record):
+    """Everything about one target. `verdict` is "not_checked", with `error`, where no answer was possible."""
+
+    schema_version: Literal["1"] = "1"
+    tool: Tool
+    target: str
+    verdict: Verdict
+    error: Problem | None = None
+    summary: Summary = Summary()
+    coverage: CoverageRow = CoverageRow()
+    findings: tuple[Finding, ...] = ()
+    not_evaluated: tuple[NotEvaluated, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    signal: tuple[dict[str, Any], ...] = ()
+    probe: dict[str, Any] | None = None
+    settings_digest: str = ""
+
+    def worst(self) -> Severity | None:
+        """The gravest severity among the findings, or None."""
+        present = {finding.severity for finding in self.findings}
+        return next((severity for severity in SEVERITIES if severity in present), None)
+
+    def failing(self, fail_on: Severity) -> bool:
+        """Whether a finding is at or above a severity."""
+        worst = self.worst()
+        return worst is not None and SEVERITIES.index(worst) <= SEVERITIES.index(fail_on)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the report, draft 2020-12."""
+    schema = Report.model_json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"initadvisor report, schema version {SCHEMA_VERSION}",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }

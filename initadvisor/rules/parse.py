@@ -1,0 +1,169 @@
+"""Rule file -> Rule, with errors that name the file and the line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from pydantic import BaseModel, ValidationError
+
+from initadvisor.errors import RuleError
+from initadvisor.rules.markdown import CodeBlock, Page, RepeatedHeading, UnclosedFence, split
+from initadvisor.rules.rule import HEADINGS, Example, RemovedSettings, Rule, RuleSettings
+from initadvisor.rules.suggest import did_you_mean
+
+MAX_BYTES = 1 << 20
+"""A rule file is a page of text: one beyond this size is not one."""
+
+_TITLE = re.compile(r"^([A-Z][A-Z0-9]*?\d{3,})\s+`([a-z0-9]+(?:-[a-z0-9]+)*)`$")
+_TOML_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
+_EXAMPLE = re.compile(r"^python\s+(bad|good)(?:\s+title=\"([^\"]*)\")?$")
+_IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+def parse(path: Path) -> Rule:
+    """Read one rule file; raises RuleError where it cannot be used."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RuleError(f"{path}: a rule file of more than {MAX_BYTES} bytes is not read")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RuleError(f"cannot read the rule file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise RuleError(f"{path}: a rule file is UTF-8 text, and byte {error.start} is not") from error
+    return parse_text(text, path)
+
+
+def parse_text(text: str, path: Path) -> Rule:
+    """Parse the text of a rule file; `path` is for messages, and its folder's name becomes the rule's category."""
+    try:
+        page = split(text)
+    except (UnclosedFence, RepeatedHeading) as error:
+        _fail(path, error.line, str(error), cause=error)
+    title = _TITLE.match(page.title)
+    if not title:
+        _fail(path, page.title_line, f'the first heading must read "# IA101 `kebab-case-name`", not "# {page.title}"')
+    rule_id, name = title[1], title[2]
+    if not path.stem.startswith(rule_id):
+        _fail(path, page.title_line, f"the file of rule {rule_id} must have a name that starts with {rule_id}")
+    settings, lines = _settings(page, path)
+    removed = isinstance(settings, RemovedSettings)
+    if not removed:
+        _check_sections(page, path)
+    return Rule(
+        id=rule_id,
+        name=name,
+        settings=settings,
+        category=path.parent.name,
+        path=path,
+        text=text,
+        sections=page.sections,
+        examples=_examples(page, path),
+        lines={"": page.title_line, **lines},
+    )
+
+
+def _settings(page: Page, path: Path) -> tuple[RuleSettings | RemovedSettings, Mapping[str, int]]:
+    found = [block for block in page.blocks if block.info.split() == ["toml", "rule"]]
+    if len(found) != 1:
+        line = found[1].line - 1 if found else page.title_line
+        _fail(path, line, f"a rule file has exactly one ```toml rule block; this one has {len(found)}")
+    block = found[0]
+    try:
+        table = tomllib.loads(block.text)
+    except tomllib.TOMLDecodeError as error:
+        place = _TOML_PLACE.search(str(error))
+        line = block.line + int(place[1]) - 1 if place else block.line
+        _fail(path, line, "TOML: " + _TOML_PLACE.sub("", str(error)).strip(), cause=error)
+    lines = _key_lines(block)
+    model: type[BaseModel] = RemovedSettings if table.get("status") == "removed" else RuleSettings
+    try:
+        settings = model.model_validate(table)
+    except ValidationError as error:
+        problem, key, hint = explain(error, model)
+        _fail(path, lines.get(key, block.line), problem, hint=hint, cause=error)
+    assert isinstance(settings, RuleSettings | RemovedSettings)
+    if isinstance(settings, RuleSettings):
+        for key, names in (("let", settings.let), ("p", settings.p)):
+            for name in names:
+                if not _IDENTIFIER.match(name):
+                    _fail(path, lines.get(key, block.line), f'{key}: "{name}" is not a lower_case name')
+    return settings, lines
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> tuple[str, str, str | None]:
+    """The first problem of a validation: (what is wrong, the top-level key, a hint)."""
+    first = error.errors(include_url=False, include_input=True)[0]
+    location = [str(part) for part in first["loc"]]
+    key = location[0] if location else ""
+    if first["type"] == "extra_forbidden":
+        return f'unknown key "{".".join(location)}"', key, did_you_mean(location[-1], _known_keys(model, location[:-1]))
+    if first["type"] == "missing":
+        return f'the key "{".".join(location)}" is missing', key, None
+    if first["type"] == "literal_error":
+        expected = str(first.get("ctx", {}).get("expected", ""))
+        words = re.findall(r"'([^']*)'", expected)
+        return (
+            f'{key}: "{first["input"]}" is not one of {", ".join(words)}',
+            key,
+            did_you_mean(str(first["input"]), words),
+        )
+    return f"{'.'.join(location[:2])}: {first['msg'][:1].lower()}{first['msg'][1:]}", key, None
+
+
+def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
+    names: Any = model
+    for part in location:
+        field = names.model_fields.get(part) if hasattr(names, "model_fields") else None
+        kinds = (
+            [k for k in getattr(field.annotation, "__args__", (field.annotation,)) if hasattr(k, "model_fields")]
+            if field
+            else []
+        )
+        if not kinds:
+            return []
+        names = kinds[0]
+    return [info.alias or name for name, info in names.model_fields.items()]
+
+
+def _key_lines(block: CodeBlock) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for offset, line in enumerate(block.text.splitlines()):
+        key = re.match(r"\s*\[?([A-Za-z_-]+)(?:\.[\w.]+)?\s*[\]=]", line)
+        if key:
+            lines.setdefault(key[1], block.line + offset)
+    return lines
+
+
+def _check_sections(page: Page, path: Path) -> None:
+    for heading in HEADINGS:
+        if heading not in page.sections:
+            near = did_you_mean(heading, page.sections)
+            _fail(path, page.title_line, f'the section "## {heading}" is missing', hint=near)
+        if not page.sections[heading]:
+            _fail(path, page.section_lines[heading], f'the section "## {heading}" is empty')
+
+
+def _examples(page: Page, path: Path) -> tuple[Example, ...]:
+    examples = []
+    for block in page.blocks:
+        words = block.info.split()
+        if words[:1] != ["python"] or words == ["python"]:
+            continue
+        match = _EXAMPLE.match(block.info)
+        if not match:
+            _fail(
+                path,
+                block.line - 1,
+                f'an example opens with ```python bad or ```python good, then perhaps title="...", not ```{block.info}',
+            )
+        kind: Literal["bad", "good"] = "bad" if match[1] == "bad" else "good"
+        examples.append(Example(kind, match[2] or "", block.line, block.text))
+    return tuple(examples)
+
+
+def _fail(path: Path, line: int, problem: str, *, hint: str | None = None, cause: Exception | None = None) -> NoReturn:
+    raise RuleError(f"{path}:{line}: {problem}", hint=hint) from cause

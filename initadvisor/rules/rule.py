@@ -1,0 +1,121 @@
+"""What a rule is: the settings of its TOML block, its page, its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+
+from initadvisor.rules.vocabulary import Scope
+
+Severity = Literal["error", "warning", "info"]
+Status = Literal["preview", "stable", "deprecated", "removed"]
+Need = Literal["graph", "weights", "signal", "probe", "batch", "checkpoint"]
+Safety = Literal["safe-before-training", "changes-model", "manual"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""Worst first."""
+
+HEADINGS = ("What it does", "Why it matters", "When to ignore it", "References")
+"""The sections that every rule file has."""
+
+
+def _number(value: Any) -> Any:
+    """TOML integers become doubles: the expression language does not mix the two."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return [_number(v) for v in value]
+    return value
+
+
+Param = Annotated[StrictBool | StrictStr | float | list[float] | list[StrictStr], BeforeValidator(_number)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FixSettings(_Table):
+    """What to do about a finding.
+
+    initializer: a method by name, or "recommended" for the one that the layer's place calls for.
+    params: its parameters; a text of the form "{name}" stands for that fact, parameter or let value.
+    hint: one sentence for the person, formatted like the message.
+    """
+
+    initializer: StrictStr | None = None
+    params: dict[str, Param] = Field(default_factory=dict)
+    safety: Safety = "manual"
+    hint: StrictStr | None = None
+
+
+class RuleSettings(_Table):
+    """The keys of the `toml rule` block."""
+
+    status: Status = "preview"
+    since: StrictStr
+    severity: Severity
+    scope: Scope
+    needs: tuple[Need, ...] = ()
+    when: StrictStr
+    message: StrictStr
+    let: dict[str, StrictStr] = Field(default_factory=dict)
+    p: dict[str, Param] = Field(default_factory=dict)
+    fix: FixSettings | None = None
+    also: tuple[StrictStr, ...] = ()
+
+
+class RemovedSettings(_Table):
+    """The keys that a removed rule keeps, so that its id stays findable and is never given to another rule."""
+
+    status: Literal["removed"]
+    since: StrictStr
+    removed: StrictStr
+    replaced_by: tuple[StrictStr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A runnable block of a rule file: code that builds `model`, and whether the rule must fire on it."""
+
+    kind: Literal["bad", "good"]
+    title: str
+    line: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `lines` maps a key of the TOML block to the line it stands on; `category` is the folder's name."""
+
+    id: str
+    name: str
+    settings: RuleSettings | RemovedSettings
+    category: str = ""
+    path: Path | None = None
+    text: str = field(default="", repr=False)
+    sections: Mapping[str, str] = field(default_factory=dict, repr=False)
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def status(self) -> Status:
+        """Whether the rule is run: stable by default, preview and deprecated on request, removed never."""
+        return self.settings.status
+
+    @property
+    def active(self) -> RuleSettings:
+        """The settings of a rule that can run; raises LookupError for a removed one."""
+        if isinstance(self.settings, RemovedSettings):
+            raise LookupError(f"{self.id} was removed in {self.settings.removed}")
+        return self.settings
+
+    def where(self, key: str | None = None) -> str:
+        """The place of a key in the rule file as "path:line", for messages."""
+        place = str(self.path) if self.path else self.id
+        line = self.lines.get(key or "", 0)
+        return f"{place}:{line}" if line else place
