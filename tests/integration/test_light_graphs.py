@@ -1,0 +1,34 @@
+"""The nine reduced model-zoo graphs: read, said to be constant; filled with drawn weights, free of errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from judging import check, named
+from light_graphs import NAMES, filled, path_of
+
+
+def test_there_are_nine() -> None:
+    assert len(NAMES) == 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_graph_of_placeholders_is_read_and_said_to_be_constant(name: str) -> None:
+    report = check(path_of(name))
+    assert report.coverage.parameters == pytest.approx(1.0)
+    constant = [f for f in report.findings if f.rule == "IA004"]
+    layers = [row for row in report.layers if row.op in ("conv", "gemm")]
+    assert len(constant) >= len(layers) - 1
+    assert all("0.02" in finding.message for finding in constant)
+    assert {rule for rule, _ in named(report, "error")} == {"IA004"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_graph_with_drawn_weights_is_clean(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.onnx"
+    onnx.save(filled(name), path)
+    report = check(path)
+    assert report.coverage.parameters == pytest.approx(1.0)
+    assert named(report, "error", "warning") == set()
