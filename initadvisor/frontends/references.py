@@ -61,7 +61,9 @@ def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | No
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if meta or (meta is None and library and _too_large(make)):
-            with torch.device("meta"):
+            from initadvisor.frontends.torch_module.building import Weightless
+
+            with Weightless():
                 built = make()
         else:
             built = make()
@@ -71,11 +73,11 @@ def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | No
 
 
 def _too_large(make: Callable[[], Any]) -> bool:
-    """Whether the weights would fill the memory; learnt by building on the meta device, which costs no memory."""
-    import torch
+    """Whether the weights would fill the memory; learnt by building without them, which costs little."""
+    from initadvisor.frontends.torch_module.building import Weightless
 
     try:
-        with torch.device("meta"):
+        with Weightless():
             size = sum(p.numel() * p.element_size() for p in make().parameters())
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except Exception:  # a model that cannot be built without numbers is built with them

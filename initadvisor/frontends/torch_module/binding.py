@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from initadvisor.frontends.torch_module.geometry import unwrapped
 from initadvisor.frontends.torch_module.spellings import Spelling
 
 Item = Any
@@ -16,8 +17,15 @@ Item = Any
 _OUTPUT_ONLY = frozenset({"out", "inplace", "device", "layout", "pin_memory", "non_blocking", "copy"})
 
 
+_SHAPE_ONLY = frozenset({"like", "other", "cls", *_OUTPUT_ONLY})
+"""Attributes that hold a tensor for its shape and type alone."""
+
+
 def bind(call: Spelling, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Item], dict[str, Any]]:
-    """Return the slot items in the operator's order, trailing absent ones cut, and the attributes."""
+    """Return the slot items in the operator's order, trailing absent ones cut, and the attributes.
+
+    A tensor where the table has an attribute is one more item behind the slots, unless it is a known size.
+    """
     if call.operator is None or call.parameters is None:
         return _tensors(args) + _tensors(list(kwargs.values())), _plain_attributes(kwargs)
     if call.name in ("__getitem__", "__setitem__"):
@@ -53,7 +61,11 @@ def bind(call: Spelling, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tupl
             place(names[position], value)
     for key, value in kwargs.items():
         place(_canonical(call, key, filled, value), value)
-    return _in_order(slots, filled), _readable(attrs)
+    items = _in_order(slots, filled)
+    depends = [t for key, value in attrs.items() if key not in _SHAPE_ONLY for t in _tensors([value]) if not _size(t)]
+    if depends:
+        items += [None] * (len(slots) - len(items)) + depends
+    return items, _readable(attrs)
 
 
 def _canonical(call: Spelling, key: str, filled: Mapping[str, Any], value: Any) -> str:
@@ -124,7 +136,9 @@ def _tensors(values: Any) -> list[torch.Tensor]:
 
 def _readable(attrs: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: _value(value) for key, value in attrs.items() if key not in _OUTPUT_ONLY and _value(value) is not Ellipsis
+        key: _value(value)
+        for key, value in attrs.items()
+        if key not in _OUTPUT_ONLY and (not isinstance(value, torch.Tensor) or _size(value))
     }
 
 
@@ -133,13 +147,20 @@ def _plain_attributes(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """An attribute as plain Python: sizes as tuples, types by name, tensors left out (Ellipsis)."""
-    if isinstance(value, bool | int | float | complex | str | slice) or value is None:
+    """An attribute as plain Python: sizes as tuples, types by name, known sizes as numbers, other tensors as None."""
+    if isinstance(value, bool | int | float | complex | str) or value is None:
         return value
+    if isinstance(value, slice):
+        return slice(_value(value.start), _value(value.stop), _value(value.step))
     if isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     if isinstance(value, tuple | list):
         return tuple(_value(v) for v in value)
     if isinstance(value, torch.Tensor):
-        return Ellipsis
+        return value.item() if _size(value) else None
     return str(value)
+
+
+def _size(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a single known number."""
+    return tensor.device.type == "cpu" and tensor.dim() == 0 and unwrapped(tensor) is None

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from initadvisor.frontends.torch_module.spellings import Spelling
 
 
+def _known(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
+    """The stand-in of a tensor, with its real numbers where they are known."""
+    stand_in: torch.Tensor = recorder.resolve(tensor)
+    known = recorder.twins.numbers(stand_in) if stand_in.is_meta else None
+    return stand_in if known is None else known
+
+
 def _truth(recorder: Recorder, call: Spelling, func: Any, args: Any, kwargs: Any) -> Any:
-    tensor = recorder.resolve(args[0])
+    tensor = _known(recorder, args[0])
     if not tensor.is_meta:
         return func(tensor)
     if tensor.numel() > 1:
@@ -39,7 +46,7 @@ def _verdict(recorder: Recorder, call: Spelling, func: Any, args: Any, kwargs: A
 
 def _number(kind: type) -> Any:
     def read(recorder: Recorder, call: Spelling, func: Any, args: Any, kwargs: Any) -> Any:
-        tensor = recorder.resolve(args[0])
+        tensor = _known(recorder, args[0])
         if not tensor.is_meta:
             return func(tensor)
         if tensor.numel() != 1:
@@ -53,9 +60,9 @@ def _number(kind: type) -> Any:
 
 def _numbers(recorder: Recorder, call: Spelling, func: Any, args: Any, kwargs: Any) -> Any:
     """`tolist`, `numpy`: ones, or the real numbers where they are known."""
-    args, kwargs = recorder.resolve(args), recorder.resolve(kwargs)
-    tensor = args[0]
+    tensor, args, kwargs = _known(recorder, args[0]), recorder.resolve(args), recorder.resolve(kwargs)
     if tensor.is_meta:
+        recorder.guesses.given = True
         recorder.tape.event("guess", f"numbers read with {call.name} were taken as ones", site(3))
         tensor = torch.ones(tuple(tensor.shape), dtype=tensor.dtype)
     return func(tensor.detach(), *args[1:], **kwargs)
@@ -96,11 +103,10 @@ class _Indexed:
             return (part,)
         if part.dtype not in (torch.bool, torch.uint8):
             return (part,)
-        known = self._recorder.tape.known(part)
-        value = self._recorder.tape.graph.values[known.value] if known and known.value is not None else None
-        if part.is_meta and value is not None and value.constant is not None:
-            part = torch.from_numpy(value.constant)
-        elif part.is_meta:
+        known = self._recorder.twins.numbers(part) if part.is_meta else part
+        if known is not None:
+            part = known
+        else:
             self._recorder.tape.event("guess", "a mask was taken to pick every other element", site(4))
             part = material(part)
         if part.dim() == 0:
@@ -123,6 +129,23 @@ _KEPT = 8
 """Boxes that survive a guessed non-maximum suppression."""
 
 
+def _split(recorder: Recorder, call: Spelling, func: Any, args: Any, kwargs: Any) -> Any:
+    """Part sizes that were guessed (tokens sent to each expert) and do not add up are made even."""
+    args, kwargs = recorder.resolve(args), recorder.resolve(kwargs)
+    tensor, sizes, *rest = (
+        args
+        if len(args) > 1
+        else (*args, kwargs.pop("split_size_or_sections", None) or kwargs.pop("split_sizes", None))
+    )
+    dim = rest[0] if rest else kwargs.get("dim", 0)
+    whole = tensor.shape[dim] if isinstance(tensor, torch.Tensor) and isinstance(dim, int) and tensor.dim() else 0
+    listed = isinstance(sizes, list | tuple) and len(sizes) > 0 and all(isinstance(s, int) for s in sizes)
+    if listed and recorder.guesses.given and sum(sizes) != whole:
+        sizes = [whole // len(sizes) + (i < whole % len(sizes)) for i in range(len(sizes))]
+        recorder.tape.event("guess", "the sizes of a split were guessed and made even", site(3))
+    return recorder.operator(call, func, (tensor, sizes, *rest), kwargs)
+
+
 HANDLERS: dict[str, Any] = {
     "torch.Tensor.__bool__": _truth,
     "torch.is_nonzero": _truth,
@@ -136,10 +159,18 @@ HANDLERS: dict[str, Any] = {
     "torch.Tensor.__index__": _number(int),
     "torch.Tensor.__float__": _number(float),
     "torch.Tensor.__complex__": _number(complex),
+    "aten._local_scalar_dense": _number(object),
+    "aten.item": _number(object),
+    "aten.is_nonzero": _truth,
+    "aten.equal": _verdict,
     "torch.Tensor.tolist": _numbers,
     "torch.Tensor.numpy": _numbers,
     "torch.Tensor.__array__": _numbers,
     "torchvision.nms": _suppressed,
+    "torch.functional.split": _split,
+    "torch.Tensor.split": _split,
+    "torch.Tensor.split_with_sizes": _split,
+    "torch.split_with_sizes": _split,
     "torch.Tensor.__getitem__": _getitem,
     "torch.Tensor.__setitem__": _getitem,
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from initadvisor.frontends.torch_module.sites import skipped
 from initadvisor.graph import Graph
@@ -53,18 +53,25 @@ class ForwardFailed(Exception):
         return self.graph.inputs[0] if self.graph.inputs else None
 
     def inputs_behind(self, value: int | None) -> tuple[str, list[str]] | None:
-        """The model input that a value comes from by first inputs alone, and the operators on the way."""
-        ops: list[str] = []
+        """The nearest model input that a value comes from, and the operators on the way there."""
+        if value is None:
+            return None
         values, nodes = self.graph.values, self.graph.nodes
-        for _ in range(10_000):
-            if value is None:
-                return None
-            found: Any = values[value]
-            if found.kind == "input":
-                return found.name, ops
-            if found.producer is None:
-                return None
-            node = nodes[found.producer]
-            ops.append(node.op)
-            value = next((i for i in node.inputs if i is not None and values[i].kind != "parameter"), None)
+        came: dict[int, int | None] = {value: None}
+        waiting = deque([value])
+        while waiting:
+            here = waiting.popleft()
+            if values[here].kind == "input":
+                ops = []
+                step = came[here]
+                while step is not None:
+                    producer = values[step].producer
+                    ops.append(nodes[producer].op if producer is not None else "")
+                    step = came[step]
+                return values[here].name, ops
+            producer = values[here].producer
+            for before in nodes[producer].inputs if producer is not None else ():
+                if before is not None and before not in came:
+                    came[before] = here
+                    waiting.append(before)
         return None

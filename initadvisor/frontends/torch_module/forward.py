@@ -18,8 +18,9 @@ from initadvisor.frontends.torch_module.recorder import Recorder
 from initadvisor.frontends.torch_module.scopes import Scopes
 from initadvisor.frontends.torch_module.state import Guard
 from initadvisor.frontends.torch_module.tape import Tape
-from initadvisor.frontends.torch_module.trees import leaves
+from initadvisor.frontends.torch_module.trees import labelled, leaves, replaced
 from initadvisor.frontends.torch_module.twins import Twins
+from initadvisor.frontends.torch_module.wrappers import without_sharding
 from initadvisor.graph import Event, Graph
 
 
@@ -55,8 +56,11 @@ def record(
             if names.name(tensor) is None:
                 twins.inputs.setdefault(id(tensor), name)
         stand_ins = [twins.stand_in(tensor) for _, tensor in inputs]
+        args = [_exchanged(a, f"input{i}" if i else "input", inputs, twins) for i, a in enumerate(args)]
+        kwargs = {k: _exchanged(a, k, inputs, twins) for k, a in kwargs.items()}
         if evaluation:
             module.eval()
+        without_sharding(module)
         try:
             with recorder:
                 result = module(*args, **kwargs)
@@ -75,11 +79,16 @@ def record(
 
 
 def _named_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
-    named = []
-    for label, item in (*((f"input{i}" if i else "input", a) for i, a in enumerate(args)), *kwargs.items()):
-        tensors = leaves(item, 1)
-        named += [(label if len(tensors) == 1 else f"{label}.{i}", t) for i, t in enumerate(tensors)]
-    return named
+    arguments = (*((f"input{i}" if i else "input", a) for i, a in enumerate(args)), *kwargs.items())
+    return [found for label, item in arguments for found in labelled(item, label)]
+
+
+def _exchanged(value: Any, label: str, inputs: Sequence[tuple[str, torch.Tensor]], twins: Twins) -> Any:
+    """An argument with stand-ins in the place of its tensors, where its structure lets itself be copied."""
+    for path, tensor in inputs:
+        if path == label or path.startswith(f"{label}."):
+            value = replaced(value, label, path, twins.stand_in(tensor))
+    return value
 
 
 def _attributes(module: torch.nn.Module) -> dict[int, str]:

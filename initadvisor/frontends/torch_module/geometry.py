@@ -28,6 +28,17 @@ def unwrapped(tensor: torch.Tensor) -> torch.Tensor | None:
     return None
 
 
+def rewrapped(wrapper: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
+    """Another tensor in the same functorch wrapper."""
+    functorch = torch._C._functorch
+    level = functorch.maybe_get_level(wrapper)
+    if functorch.is_batchedtensor(wrapper):
+        batched: torch.Tensor = functorch._add_batch_dim(inner, functorch.maybe_get_bdim(wrapper), level)
+        return batched
+    tracked: torch.Tensor = functorch._wrap_for_grad(inner, level)
+    return tracked
+
+
 def same_region(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two views of one storage show the same elements in the same order."""
     try:

@@ -7,6 +7,7 @@ end. A pass that failed after a guess can be run again with one answer turned ro
 
 from __future__ import annotations
 
+import linecache
 from collections import Counter
 from typing import Any
 
@@ -15,7 +16,16 @@ import torch
 _PATIENCE = 16
 """Times that one place in the code gets the same answer before it gets the other one."""
 
-_AFFIRMED = frozenset({"all", "isfinite", "equal", "allclose", "isclose", "isreal"})
+_AFFIRMED = frozenset({"all", "isfinite", "equal", "allclose", "isclose", "isreal", "_is_all_true"})
+
+
+def _claimed(where: str | None) -> bool | None:
+    """What the source line claims of the value: `assert x` that it is true, `assert not x` that it is not."""
+    file, _, line = (where or "").rpartition(":")
+    text = linecache.getline(file, int(line)).strip() if file and line.isdigit() else ""
+    if not text.startswith("assert ") or (" not " in text and (" and " in text or " or " in text)):
+        return None
+    return not text.startswith(("assert not ", "assert (not "))
 
 
 class Guesses:
@@ -30,7 +40,8 @@ class Guesses:
     def truth(self, native: str, where: str | None) -> bool:
         """The answer to `bool(tensor)`, for a tensor that the operator `native` made."""
         self.given = True
-        answer = native.rpartition(".")[2] in _AFFIRMED
+        claimed = _claimed(where)
+        answer = native.rpartition(".")[2] in _AFFIRMED if claimed is None else claimed
         if self.asked in self.turned:
             answer = not answer
         self.asked += 1

@@ -3,6 +3,7 @@
     virtual       one forward pass on virtual tensors
     real          one forward pass on copies of the real numbers
     export        `torch.export`, its program recorded
+    parts         for a container without a forward pass of its own: each part by itself
     module tree   the modules and their weights, without edges
 
 Each step is taken where the one above fails, and says in `coverage.notes` why.
@@ -11,6 +12,8 @@ Each step is taken where the one above fails, and says in `coverage.notes` why.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -20,6 +23,7 @@ from initadvisor.frontends.torch_module.forward import record
 from initadvisor.frontends.torch_module.guesses import Guesses
 from initadvisor.frontends.torch_module.inputs import Search, Trial
 from initadvisor.frontends.torch_module.lazy import is_lazy
+from initadvisor.frontends.torch_module.parts import has_no_forward, recorded_parts
 from initadvisor.frontends.torch_module.tree import module_tree
 from initadvisor.frontends.torch_module.wrappers import unwrap
 from initadvisor.graph import Coverage, Event, Graph
@@ -31,6 +35,10 @@ REAL_TRIALS = 3
 """Inputs that are tried on real numbers: each pass costs what the model costs."""
 
 
+EXPORT_MODULES = 200
+"""Modules up to which `torch.export` is tried: it takes minutes on large models and prints what it cannot follow."""
+
+
 def load(module: torch.nn.Module, options: LoadOptions | None = None, target: str = "") -> Graph:
     """Return the graph of a module; `coverage.capture` names the step of the ladder that gave it.
 
@@ -40,6 +48,9 @@ def load(module: torch.nn.Module, options: LoadOptions | None = None, target: st
     options = options or LoadOptions()
     module = unwrap(module)
     target = target or type(module).__name__
+    if has_no_forward(module):
+        graph = recorded_parts(module, partial(load, options=replace(options, example=None)), target, [])
+        return graph if graph is not None else module_tree(module, target, ["the module has no forward pass"])
     search = Search(module, options)
     notes: list[str] = []
     for step in (_virtual, _real, _export):
@@ -50,25 +61,43 @@ def load(module: torch.nn.Module, options: LoadOptions | None = None, target: st
 
 
 def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
+    found: tuple[int, Graph, Trial] | None = None
     for trial in search:
-        try:
-            return _finished(_record(module, trial, target), "virtual", trial, notes)
-        except ForwardFailed as failed:
-            search.failed(trial, failed)
-            for turned in _other_answers(failed):
-                try:
-                    return _finished(_record(module, trial, target, guesses=Guesses(turned)), "virtual", trial, notes)
-                except ForwardFailed:
-                    continue
+        graph = _attempt(module, search, trial, target)
+        if graph is not None and (found is None or _silent(graph) < found[0]):
+            found = (_silent(graph), graph, trial)
+        if found is not None and (found[0] == 0 or not search.go_on()):
+            break
+    if found is not None:
+        return _finished(found[1], "virtual", found[2], notes)
     if search.best is None:
         notes.append("no example input could be inferred")
     else:
         trial, worst = search.best
-        notes.append(
-            f"recording on virtual tensors failed after {len(worst.graph.nodes)} operators, {trial.describe()}"
-        )
+        reached = len(worst.graph.nodes)
+        notes.append(f"recording on virtual tensors failed after {reached} operators, {trial.describe()}")
         notes.append(f"the forward pass raised {worst.text[:300]} at {worst.where}")
     return None
+
+
+def _attempt(module: torch.nn.Module, search: Search, trial: Trial, target: str) -> Graph | None:
+    """One recording of a trial, or up to three more with a guessed answer turned round."""
+    try:
+        return _record(module, trial, target)
+    except ForwardFailed as failed:
+        answers = _other_answers(failed) if search.failed(trial, failed) else []
+    for turned in answers:
+        try:
+            return _record(module, trial, target, guesses=Guesses(turned))
+        except ForwardFailed:
+            continue
+    return None
+
+
+def _silent(graph: Graph) -> int:
+    """How many weights the forward pass did not read."""
+    read = {v.parameter for v in graph.values if v.parameter is not None}
+    return sum(p.is_float and not p.buffer and p.name not in read for p in graph.parameters.values())
 
 
 def _record(
@@ -110,13 +139,20 @@ def _real(module: torch.nn.Module, search: Search, target: str, notes: list[str]
         return _finished(_record(module, trial, target, virtual=False), "real", trial, notes)
     except ForwardFailed as failed:
         notes.append(f"recording on real tensors failed: {failed.text[:300]}")
+        search.hopeless = failed.text == search.best[1].text
         return None
 
 
 def _export(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
     from initadvisor.frontends.torch_module.programs import exported
 
-    if search.best is None or is_lazy(module):
+    size = sum(p.numel() * p.element_size() for p in module.parameters()) if not is_lazy(module) else REAL_BYTES
+    if (
+        search.best is None
+        or search.hopeless
+        or size >= REAL_BYTES
+        or sum(1 for _ in module.modules()) > EXPORT_MODULES
+    ):
         return None
     trial, _ = search.best
     try:

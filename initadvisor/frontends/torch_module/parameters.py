@@ -30,7 +30,7 @@ class ModuleSource:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor
-        self.dtype = str(tensor.dtype).removeprefix("torch.")
+        self.dtype = str(tensor.dtype).removeprefix("torch.").removeprefix("q")
         self.shape = tuple(int(d) for d in tensor.shape)
 
     def _array(self) -> ArraySource:
@@ -64,8 +64,11 @@ class Names:
         self.tensors: dict[str, torch.Tensor] = {}
         self._by_id: dict[int, str] = {}
         self._by_region: dict[tuple[Any, ...], str] = {}
+        self.packed: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
         for path, owner in module.named_modules(remove_duplicate=False):
             self._add_own(owner, path, source=True)
+            if type(owner).__module__.startswith("torch.ao.nn."):
+                self._add_packed(owner, path)
 
     def add_module(self, owner: torch.nn.Module, path: str) -> None:
         """Enter the tensors of a lazy module that has just got its shapes; their numbers are nobody's."""
@@ -77,6 +80,15 @@ class Names:
             for name, tensor in table.items():
                 if tensor is not None:
                     self.add(prefix + name, tensor, buffer, source)
+
+    def _add_packed(self, owner: torch.nn.Module, path: str) -> None:
+        found = unpacked(owner)
+        if found is not None:
+            key, weight, bias = found
+            self.packed[key] = (weight, bias)
+            for name, tensor in (("weight", weight), ("bias", bias)):
+                if tensor is not None:
+                    self.add(f"{path}.{name}" if path else name, tensor, False)
 
     def add(self, name: str, tensor: torch.Tensor, buffer: bool, source: bool = True) -> None:
         """Enter one name; a tensor of the same memory and shape as an earlier one becomes its alias."""
@@ -94,7 +106,7 @@ class Names:
             self._by_region[region] = name
         self.tensors[name] = tensor
         shape = tuple(int(d) for d in tensor.shape)
-        dtype = str(tensor.dtype).removeprefix("torch.")
+        dtype = str(tensor.dtype).removeprefix("torch.").removeprefix("q")
         trainable = None if buffer else bool(tensor.requires_grad)
         where = self._source(tensor) if source else None
         self.parameters[name] = Parameter(name, shape, dtype, where, (), trainable, buffer)
@@ -113,6 +125,14 @@ class Names:
         if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
             return None
         return ModuleSource(tensor)
+
+
+def unpacked(module: torch.nn.Module) -> tuple[int, torch.Tensor, torch.Tensor | None] | None:
+    """(identity of the packed object, weight, bias) of a module of `torch.ao.nn`, or None where nothing is packed."""
+    packed = getattr(module, "_packed_params", None)
+    packed = getattr(packed, "_packed_params", packed)
+    weight = getattr(module, "weight", None) if packed is not None else None
+    return (id(packed), weight(), module.bias()) if callable(weight) else None
 
 
 def _region(tensor: torch.Tensor) -> tuple[Any, ...] | None:

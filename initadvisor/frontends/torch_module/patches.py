@@ -5,6 +5,7 @@ Everything is bent for the whole process and acts only in threads that record; o
 
 from __future__ import annotations
 
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ import torch
 import torch._tensor
 import torch.functional
 import torch.nn.functional
+
+from initadvisor.frontends.torch_module.scripts import scripted_calls
 
 if TYPE_CHECKING:
     from initadvisor.frontends.torch_module.recorder import Recorder
@@ -42,7 +45,7 @@ def descend(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 @contextmanager
 def patched(recorder: Recorder) -> Iterator[None]:
     """Bend torch for one recording; everything is put back on the way out."""
-    with _LOCK, _module_calls(), _dispatch_checks(), _threads(), _fast_paths():
+    with _LOCK, _module_calls(), _dispatch_checks(), _threads(), _fast_paths(), _eager(), scripted_calls(active):
         _ACTIVE.recorder = recorder
         try:
             yield
@@ -122,6 +125,16 @@ def _threads() -> Iterator[None]:
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]
         threading.Thread._bootstrap_inner = run  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Functions behind `torch.compile` run as plain Python; where nothing is compiled there is nothing to import."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 @contextmanager

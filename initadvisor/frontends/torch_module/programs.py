@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import io
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +15,7 @@ import torch
 from initadvisor.errors import FormatError, UnsafeError
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module.forward import record
+from initadvisor.frontends.torch_module.state import Guard
 from initadvisor.graph import Graph
 
 if TYPE_CHECKING:
@@ -35,9 +41,25 @@ def load(path: str, options: LoadOptions) -> Graph:
 
 
 def exported(module: torch.nn.Module, trial: Trial, target: str) -> Graph:
-    """Export a module and record the exported program. Raises whatever the exporter raises."""
-    program = torch.export.export(module, trial.args, dict(trial.kwargs), strict=False)
+    """Export a copy of a module and record the exported program. Raises whatever the exporter raises.
+
+    A copy, because the exporter computes on the true tensors of plain attributes and running statistics.
+    """
+    with silenced(), Guard(module):
+        program = torch.export.export(copy.deepcopy(module), trial.args, dict(trial.kwargs), strict=False)
     return _program(program, target)
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """The exporter prints graphs and warnings about what it cannot follow; that it failed is said elsewhere."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _program(program: torch.export.ExportedProgram, target: str) -> Graph:

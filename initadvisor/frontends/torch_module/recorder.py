@@ -16,14 +16,15 @@ from torch.overrides import TorchFunctionMode
 
 from initadvisor.frontends.torch_module.binding import bind
 from initadvisor.frontends.torch_module.data_dependent import HANDLERS
-from initadvisor.frontends.torch_module.devices import DEVICES, METADATA, is_factory
+from initadvisor.frontends.torch_module.devices import DEVICES, METADATA, factory
 from initadvisor.frontends.torch_module.failure import FailedCall
 from initadvisor.frontends.torch_module.guesses import Guesses
 from initadvisor.frontends.torch_module.kernels import compute
 from initadvisor.frontends.torch_module.patches import descend
+from initadvisor.frontends.torch_module.quantised import quantised
 from initadvisor.frontends.torch_module.scopes import Scopes
 from initadvisor.frontends.torch_module.sites import site
-from initadvisor.frontends.torch_module.spellings import Spelling, spelling
+from initadvisor.frontends.torch_module.spellings import Spelling, spelling, variant
 from initadvisor.frontends.torch_module.tape import Tape
 from initadvisor.frontends.torch_module.trees import leaves, map_tensors
 from initadvisor.frontends.torch_module.twins import Twins
@@ -44,6 +45,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.scopes = scopes
         self.guesses = guesses
         self.virtual = twins.virtual
+        self.inside_script = False
         self._lock = threading.RLock()
         self._plans: dict[Any, tuple[Handler, Spelling]] = {}
 
@@ -70,11 +72,11 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             return _metadata, call
         if key in HANDLERS:
             return HANDLERS[key], call
+        if key.startswith("quantized."):
+            return quantised, call
         if key in DEVICES:
             return DEVICES[key], call
-        if is_factory(func):
-            return _factory, call
-        return (_descend if call.descend else _operator), call
+        return factory(func) or (_descend if call.descend else _operator), call
 
     def resolve(self, tree: Any) -> Any:
         """The same arguments with every tensor replaced by its stand-in."""
@@ -90,12 +92,13 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
 
     def operator(self, call: Spelling, func: Any, args: Any, kwargs: Any) -> Any:
         """Carry out an operator on stand-ins, made virtual together where one of them is, and write it down."""
+        call = variant(call, args)
         tensors = leaves((args, kwargs))
         if self.virtual and any(t.is_meta for t in tensors) and not all(t.is_meta for t in tensors):
             args, kwargs = self.promote(args), self.promote(kwargs)
             tensors = leaves((args, kwargs))
         try:
-            result = compute(self, func, args, kwargs)
+            result = compute(self, call, func, args, kwargs, tensors)
         except Exception:
             described = ((tuple(t.shape), str(t.dtype)[6:], self._value_or_none(t)) for t in tensors)
             groups = bind(call, args, kwargs)[1].get("groups", 1)
@@ -138,6 +141,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
                     self.twins.real_bytes += output.numel() * output.element_size()
             return map_tensors(self.twins.original, result)
         items, attrs = bind(call, args, kwargs)
+        if items and (call.name == "copy_" or (random and call.inplace)):
+            items[0] = None  # what was there before is gone
         inputs = [
             None if i is None else self.value(i) if isinstance(i, torch.Tensor) else self.tape.number(i)
             for i in items
@@ -150,6 +155,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             track = self.tape.known(output)
             if track is not None and any(output is t for t in targets):
                 self.tape.write(track, value)
+                self.twins.commit(output)
             else:
                 self.tape.track(output, value)
         return map_tensors(self.twins.original, result)
@@ -166,18 +172,3 @@ def _operator(recorder: Recorder, call: Spelling, func: Any, args: tuple[Any, ..
 def _descend(recorder: Recorder, call: Spelling, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     with recorder.again():
         return descend(func, args, kwargs)
-
-
-def _factory(recorder: Recorder, call: Spelling, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Create a tensor: on the CPU whatever device was asked for, virtual where it is large."""
-    args, kwargs = recorder.resolve(args), recorder.resolve(kwargs)
-    device = kwargs.pop("device", None)
-    if recorder.virtual and device is not None and torch.device(device).type == "meta":
-        kwargs["device"] = "meta"
-    elif recorder.virtual and call.name not in ("tensor", "as_tensor", "from_numpy", "asarray", "sparse_coo_tensor"):
-        try:
-            large = not all(recorder.twins.stays_real(t.numel()) for t in leaves(func(*args, **kwargs, device="meta")))
-        except (RuntimeError, TypeError, NotImplementedError, ValueError):
-            large = False
-        kwargs["device"] = "meta" if large else "cpu"
-    return recorder.operator(call, func, args, kwargs)

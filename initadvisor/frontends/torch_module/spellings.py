@@ -7,12 +7,12 @@ that the table knows decides the operator and the order of its positional parame
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
-from initadvisor.ops import TORCH, Operator
+from initadvisor.ops import OPERATORS, TORCH, Operator
 
 _INPLACE_DUNDERS = frozenset(
     f"__i{name}__"
@@ -39,7 +39,12 @@ _PREFIXES = {
     "torch._C._nn": ("torch._C._nn.", "torch.nn.functional.", "torch."),
     "torch.functional": ("torch.functional.", "torch."),
 }
-_NAMESPACES = {"torch._C._linalg": "linalg", "torch._C._special": "special", "torch._C._fft": "fft"}
+_NAMESPACES = {
+    "torch._C._linalg": "linalg",
+    "torch._C._special": "special",
+    "torch._C._fft": "fft",
+    "torch._C._sparse": "sparse",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,27 @@ def spelling(func: Any) -> Spelling:
     return Spelling(native, name, None, None, python, inplace, descend)
 
 
+def variant(call: Spelling, args: Sequence[Any]) -> Spelling:
+    """The entry of a call whose arguments decide: packed recurrent layers, aten's one convolution for both kinds."""
+    if call.name in _RECURRENT and len(args) > 2 and not isinstance(args[2], tuple | list):
+        return _packed(call)
+    if call.name == "lstm" and len(args) > 1 and not isinstance(args[1], tuple | list):
+        return _packed(call)
+    if call.name in ("convolution", "_convolution") and len(args) > 6:
+        entry = OPERATORS["conv_transpose" if args[6] else "conv"]
+        names = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
+        return replace(call, operator=entry, parameters=names)
+    return call
+
+
+_RECURRENT = frozenset({"gru", "rnn_tanh", "rnn_relu"})
+
+
+def _packed(call: Spelling) -> Spelling:
+    entry = TORCH[f"torch.{call.name}:packed"]
+    return replace(call, operator=entry, parameters=tuple(entry.torch[f"torch.{call.name}:packed"].split()))
+
+
 def _owner(func: Any) -> tuple[str, str]:
     """The namespace that a callable belongs to, and its name there."""
     name = getattr(func, "__name__", None) or type(func).__name__
@@ -100,6 +126,8 @@ def _owner(func: Any) -> tuple[str, str]:
 
 def _candidates(owner: str, name: str, inplace: bool) -> Iterator[str]:
     names = [name]
+    if owner == "torch.sparse":
+        owner, names = "torch", [name.removeprefix("_sparse_").removeprefix("sparse_")]
     if inplace and not name.startswith("__"):
         names.append(name.removesuffix("_"))
     elif name in _INPLACE_DUNDERS:

@@ -48,13 +48,16 @@ class Guard:
 class _Shape:
     """The attributes of one module, and of the containers and plain objects directly among them."""
 
-    __slots__ = ("_class", "_inner", "_module", "_outer")
+    __slots__ = ("_class", "_draws", "_inner", "_module", "_outer")
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
         self._class = type(module)
         self._outer = dict(module.__dict__)
         self._inner = [(value, _copy(value)) for value in self._outer.values() if _holds_state(value)]
+        self._draws = [
+            (value, _drawn_so_far(value)) for value in self._outer.values() if isinstance(value, _GENERATORS)
+        ]
 
     def restore(self) -> None:
         if type(self._module) is not self._class:
@@ -65,11 +68,33 @@ class _Shape:
             current.update(self._outer)
         for container, content in self._inner:
             _refill(container, content)
+        for generator, state in self._draws:
+            _rewind(generator, state)
+
+
+_GENERATORS = (torch.Generator, random.Random, np.random.Generator)
+
+
+def _drawn_so_far(generator: Any) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    return generator.getstate() if isinstance(generator, random.Random) else generator.bit_generator.state
+
+
+def _rewind(generator: Any, state: Any) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.bit_generator.state = state
 
 
 def _holds_state(value: Any) -> bool:
     if isinstance(value, _CONTAINERS):
         return True
+    if isinstance(value, _GENERATORS):
+        return False
     if isinstance(value, torch.nn.Module | torch.Tensor | type | ModuleType | FunctionType):
         return False
     return isinstance(getattr(value, "__dict__", None), dict) and type(value).__module__ != "builtins"

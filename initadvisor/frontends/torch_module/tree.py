@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,22 @@ _NORMS: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
 )
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def held(part: nn.Module, name: str) -> torch.Tensor | None:
+    """A parameter or buffer of a module by name, the original of a parametrized one; nothing is computed."""
+    for table in (part._parameters, part._buffers):
+        if name in table:
+            return table[name]
+    for stem in (f"{name}_orig", f"{name}_v"):
+        if stem in part._parameters:
+            return part._parameters[stem]
+    parametrized = part._modules.get("parametrizations")
+    chain = parametrized._modules.get(name) if parametrized is not None else None
+    if chain is None:
+        return None
+    originals = {**chain._parameters, **chain._buffers}
+    return originals.get("original", originals.get("original1"))
 
 
 def module_tree(module: nn.Module, target: str, notes: list[str]) -> Graph:
@@ -51,38 +68,39 @@ def module_tree(module: nn.Module, target: str, notes: list[str]) -> Graph:
 
 def _nodes(part: nn.Module) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     """(operator, inputs in slot order with None for signals, attributes) of one module of a known kind."""
+    own = partial(held, part)
     for op, kinds in _NORMS:
         if isinstance(part, kinds):
-            statistics = [getattr(part, "running_mean", None), getattr(part, "running_var", None)]
-            tensors = [None, part.weight, getattr(part, "bias", None)]
+            statistics = [own("running_mean"), own("running_var")]
+            tensors = [None, own("weight"), own("bias")]
             yield op, tensors + (statistics if op in ("batch_norm", "instance_norm") else []), {"eps": part.eps}
             return
     if isinstance(part, nn.Linear):
-        yield "linear", [None, part.weight, part.bias], {}
+        yield "linear", [None, own("weight"), own("bias")], {}
     elif isinstance(part, (*_CONVOLUTIONS, *_TRANSPOSED)):
         keys = ("stride", "padding", "dilation", "groups", "output_padding")
         attrs = {k: getattr(part, k) for k in keys}
-        yield "conv" if isinstance(part, _CONVOLUTIONS) else "conv_transpose", [None, part.weight, part.bias], attrs
+        yield "conv" if isinstance(part, _CONVOLUTIONS) else "conv_transpose", [None, own("weight"), own("bias")], attrs
     elif isinstance(part, nn.Embedding):
-        yield "embedding", [None, part.weight], {"padding_idx": part.padding_idx}
+        yield "embedding", [None, own("weight")], {"padding_idx": part.padding_idx}
     elif isinstance(part, nn.EmbeddingBag):
-        yield "embedding_bag", [None, part.weight], {"mode": part.mode}
+        yield "embedding_bag", [None, own("weight")], {"mode": part.mode}
     elif isinstance(part, nn.Bilinear):
-        yield "bilinear", [None, None, part.weight, part.bias], {}
+        yield "bilinear", [None, None, own("weight"), own("bias")], {}
     elif isinstance(part, nn.PReLU):
-        yield "prelu", [None, part.weight], {}
+        yield "prelu", [None, own("weight")], {}
     elif isinstance(part, nn.RNNBase):
         op = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}.get(part.mode, part.mode.lower())
         states = [None, None] if op == "lstm" else [None]
         attrs = {"num_layers": part.num_layers, "bidirectional": part.bidirectional, "has_biases": part.bias}
-        yield op, [None, *states, *part._flat_weights], attrs
+        yield op, [None, *states, *(own(n) for n in part._flat_weights_names)], attrs
     elif isinstance(part, nn.RNNCellBase):
         op = {nn.LSTMCell: "lstm_cell", nn.GRUCell: "gru_cell"}.get(type(part), "rnn_tanh_cell")
         states = [None, None] if op == "lstm_cell" else [None]
-        yield op, [None, *states, part.weight_ih, part.weight_hh, part.bias_ih, part.bias_hh], {}
+        yield op, [None, *states, own("weight_ih"), own("weight_hh"), own("bias_ih"), own("bias_hh")], {}
     elif isinstance(part, nn.MultiheadAttention):
-        projections = [part.q_proj_weight, part.k_proj_weight, part.v_proj_weight]
+        projections = [own("q_proj_weight"), own("k_proj_weight"), own("v_proj_weight")]
         out = part.out_proj
-        tensors = [None, None, None, part.in_proj_weight, part.in_proj_bias, part.bias_k, part.bias_v]
-        tensors += [out.weight, out.bias, None, None, *projections]
+        tensors = [None, None, None, own("in_proj_weight"), own("in_proj_bias"), own("bias_k"), own("bias_v")]
+        tensors += [held(out, "weight"), held(out, "bias"), None, None, *projections]
         yield "multi_head_attention", tensors, {"num_heads": part.num_heads}

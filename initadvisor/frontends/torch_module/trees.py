@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -55,3 +56,46 @@ def leaves(tree: Any, depth: int = 0) -> list[torch.Tensor]:
     if depth and depth < 3 and isinstance(getattr(tree, "__dict__", None), dict):
         return [t for item in vars(tree).values() for t in leaves(item, depth + 1)]
     return []
+
+
+def labelled(tree: Any, label: str, depth: int = 0) -> list[tuple[str, torch.Tensor]]:
+    """Every tensor with the path that leads to it: `input`, `input.x`, `input.0`."""
+    if isinstance(tree, torch.Tensor):
+        return [(label, tree)]
+    if isinstance(tree, PackedSequence):
+        return [(label, tree.data)]
+    return [found for key, item in _children(tree, depth) for found in labelled(item, f"{label}.{key}", depth + 1)]
+
+
+def replaced(tree: Any, label: str, path: str, tensor: torch.Tensor) -> Any:
+    """The same structure with the tensor at one path exchanged."""
+    if label == path:
+        return tensor
+    if not path.startswith(f"{label}."):
+        return tree
+    if isinstance(tree, PackedSequence):
+        return tree
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(replaced(item, f"{label}.{i}", path, tensor) for i, item in enumerate(tree)))
+    if type(tree) in (tuple, list):
+        return type(tree)(replaced(item, f"{label}.{i}", path, tensor) for i, item in enumerate(tree))
+    if isinstance(tree, dict):
+        changed = copy.copy(tree)
+        changed.update({key: replaced(item, f"{label}.{key}", path, tensor) for key, item in tree.items()})
+        return changed
+    if isinstance(getattr(tree, "__dict__", None), dict):
+        changed = copy.copy(tree)
+        for key, item in vars(tree).items():
+            object.__setattr__(changed, key, replaced(item, f"{label}.{key}", path, tensor))
+        return changed
+    return tree
+
+
+def _children(tree: Any, depth: int) -> list[tuple[Any, Any]]:
+    if depth > _DEEPEST or tree is None or isinstance(tree, str | bytes | int | float | torch.nn.Module | type):
+        return []
+    if isinstance(tree, Mapping):
+        return list(tree.items())
+    if isinstance(tree, tuple | list):
+        return list(enumerate(tree))
+    return list(vars(tree).items()) if isinstance(getattr(tree, "__dict__", None), dict) and depth < 3 else []

@@ -8,8 +8,10 @@ together with every other view of its memory.
 from __future__ import annotations
 
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-from initadvisor.frontends.torch_module.geometry import storage_key, unwrapped
+from initadvisor.frontends.torch_module.geometry import rewrapped, storage_key, unwrapped
+from initadvisor.frontends.torch_module.kernels import material
 from initadvisor.frontends.torch_module.parameters import Names
 from initadvisor.frontends.torch_module.tape import Tape, Track
 
@@ -34,6 +36,8 @@ class Twins:
         self.used: set[str] = set()
         self.real_bytes = 0
         self._twins: dict[int, torch.Tensor] = {}
+        self._shadows: dict[int, torch.Tensor] = {}
+        self._overwritten: set[int] = set()
         self._originals: dict[int, torch.Tensor] = {}
         self._kept: list[torch.Tensor] = []
         self._by_name: dict[str, torch.Tensor] = {}
@@ -44,9 +48,17 @@ class Twins:
         twin = self._twins.get(id(tensor))
         if twin is not None:
             return twin
-        if self.tape.known(tensor) is not None:
+        track = self.tape.known(tensor)
+        if track is not None:
+            if self._overwritten and track.key in self._overwritten and not tensor.is_meta:
+                shadow = self.promote(tensor)
+                self.commit(shadow)
+                return shadow
             return tensor
-        return self._adopt(tensor)
+        if torch._C._functorch.peek_interpreter_stack() is None or unwrapped(tensor) is not None:
+            return self._adopt(tensor)
+        with temporarily_clear_interpreter_stack():
+            return self._adopt(tensor)
 
     def track(self, tensor: torch.Tensor) -> Track:
         """What the recording knows of a stand-in."""
@@ -54,30 +66,44 @@ class Twins:
         assert track is not None, "stand_in comes first"
         return track
 
+    def numbers(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """The real numbers behind a virtual tensor where it stands for a known constant."""
+        track = self.tape.known(tensor)
+        shadow = self._shadows.get(id(tensor))
+        if track is None or track.value is None:
+            return None
+        if shadow is not None and track.key not in self._overwritten:
+            return shadow
+        constant = self.tape.graph.values[self.tape.value(track)].constant
+        if constant is None or tuple(tensor.shape) != constant.shape:
+            return None
+        return torch.from_numpy(constant.copy()).to(tensor.dtype)
+
     def original(self, tensor: torch.Tensor) -> torch.Tensor:
         """The user's own tensor where `tensor` stands in for one, else the tensor itself."""
         return self._originals.get(id(tensor), tensor)
 
     def promote(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The virtual form of a real stand-in."""
+        """The virtual form of a real stand-in, for one operator: the real one stays as it is unless it is written."""
         if tensor.is_meta:
             return tensor
-        twin = self._twins.get(id(tensor))
-        if twin is not None:
-            return twin
         track = self.track(tensor)
-        twin = self._on_meta(tensor)
-        self._link(tensor, twin)
-        self.tape.same_memory.setdefault(storage_key(twin), track.key)
-        if track.constant and track.value is None:
-            self.tape.value(track)  # the numbers are known now and gone afterwards
-        promoted = self.tape.track(twin, track.value, False, track.name, key=track.key)
-        promoted.version = track.version
-        original = self._originals.get(id(tensor))
-        if original is not None:
-            self._twins[id(original)] = twin
-            self._originals[id(twin)] = original
-        return twin
+        value = self.tape.value(track)
+        inner = unwrapped(tensor)
+        shadow = self._on_meta(tensor) if inner is None else rewrapped(tensor, self.promote(self.stand_in(inner)))
+        self.tape.same_memory.setdefault(storage_key(shadow), track.key)
+        self.tape.track(shadow, value, False, track.name, key=track.key)
+        self._shadows[id(shadow)] = tensor
+        self._originals[id(shadow)] = self.original(tensor)
+        return shadow
+
+    def commit(self, shadow: torch.Tensor) -> None:
+        """The virtual form was written: the real numbers of this memory are history."""
+        tensor = self._shadows.get(id(shadow))
+        if tensor is not None:
+            self._link(tensor, shadow)
+            self._link(self.original(tensor), shadow)
+            self._overwritten.add(self.track(shadow).key)
 
     def stays_real(self, elements: int) -> bool:
         """Whether a tensor of so many elements may still keep its numbers."""
@@ -90,12 +116,9 @@ class Twins:
             return self._parameter(tensor, name)
         known_input = self.inputs.get(id(tensor))
         if known_input is None:
-            if unwrapped(tensor) is not None:
-                inner = unwrapped(tensor)
-                assert inner is not None
-                track = self.track(self.stand_in(inner)) if self.tape.known(inner) is None else self.track(inner)
-                self.tape.track(tensor, self.tape.value(track), False, track.name)
-                return tensor
+            inner = unwrapped(tensor)
+            if inner is not None:
+                return self._wrapped(tensor, inner)
             if self.tape.alias(tensor) is not None:
                 return tensor
         twin = self._copy(tensor, keep=not (known_input is not None and tensor.is_floating_point()))
@@ -111,6 +134,15 @@ class Twins:
             self.tape.track(twin, None, True, self.attributes.get(id(tensor), ""))
         return twin
 
+    def _wrapped(self, tensor: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
+        """A tensor of vmap or grad: the same wrapper around the stand-in of what it holds."""
+        inside = self.stand_in(inner)
+        track = self.track(inside)
+        wrapper = tensor if inside is inner else rewrapped(tensor, inside)
+        self._link(tensor, wrapper)
+        self.tape.track(wrapper, self.tape.value(track), False, track.name)
+        return wrapper
+
     def _parameter(self, tensor: torch.Tensor, name: str) -> torch.Tensor:
         parameter = self.names.parameters[name]
         self.used.add(name)
@@ -120,7 +152,7 @@ class Twins:
             twin = self._on_meta(tensor, share=False) if self.virtual and whole else self._copy(tensor)
             if tensor.requires_grad and tensor.is_floating_point() and twin.is_leaf:
                 twin.requires_grad_(True)
-            if parameter.is_float or not parameter.buffer or twin.is_meta:
+            if parameter.is_float or not parameter.buffer or twin.is_meta or twin.dtype in _CODES:
                 value = self.tape.add_value("parameter", twin, name)
                 self.tape.graph.values[value].parameter = name
                 self.tape.track(twin, value, False, name)
@@ -138,7 +170,7 @@ class Twins:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
             return local.detach().clone()
         if tensor.is_meta:  # real mode, and no numbers to copy
-            return torch.zeros_like(tensor, device="cpu")
+            return material(tensor)
         with torch.no_grad():
             twin: torch.Tensor = local.detach().cpu().clone(memory_format=torch.preserve_format)
         return twin
@@ -160,6 +192,10 @@ class Twins:
             self._storages[key] = storage
         empty = torch.empty(0, dtype=tensor.dtype, device="meta")
         return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+
+_CODES = frozenset({torch.int8, torch.uint8, torch.float8_e4m3fn, torch.float8_e5m2})
+"""Types in which quantised weights are kept: a buffer of these holds weights, not indices."""
 
 
 def _plain_type(tensor: torch.Tensor) -> torch.dtype:

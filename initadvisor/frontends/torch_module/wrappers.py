@@ -38,3 +38,14 @@ def callable_of(original: Callable[..., Any], module: torch.nn.Module) -> Any:
     if getattr(module, "_compiled_call_impl", None) is not None:
         return module._call_impl
     return partial(original, module)
+
+
+def without_sharding(module: torch.nn.Module) -> None:
+    """Take the hooks of `fully_shard` off: a recording gathers no weights. The state guard puts them back."""
+    for part in module.modules():
+        for hooks in (part._forward_pre_hooks, part._forward_hooks):
+            for key, hook in list(hooks.items()):
+                owner = getattr(hook, "__self__", hook)
+                home = getattr(type(owner) if owner is not hook else owner, "__module__", "") or ""
+                if home.startswith("torch.distributed.fsdp"):
+                    del hooks[key]

@@ -63,7 +63,7 @@ def _appetite(layer: nn.Module) -> Appetite | None:
         return Appetite("steps", layer.embed_dim, batch_first=layer.batch_first)
     if isinstance(layer, nn.Linear):
         return Appetite("features", layer.in_features or 16)
-    weight = getattr(layer, "weight", None)
+    weight = layer._parameters.get("weight")
     if isinstance(weight, nn.parameter.UninitializedTensorMixin):
         return None
     if isinstance(weight, torch.Tensor) and weight.dim() == 2 and not isinstance(layer, nn.modules.batchnorm._NormBase):

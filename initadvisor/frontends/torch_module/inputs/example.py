@@ -28,7 +28,7 @@ def trials(module: nn.Module, example: Any) -> Iterator[Trial]:
                 yield Trial((), accepted, "example", "only the arguments that forward takes")
         yield Trial((example,), {}, "example")
         return
-    if isinstance(example, tuple | list):
+    if isinstance(example, tuple | list) and not isinstance(example, nn.utils.rnn.PackedSequence):
         if len(example) == 2 and isinstance(example[1], Mapping) and isinstance(example[0], tuple | list):
             yield Trial(tuple(example[0]), dict(example[1]), "example")
         yield Trial(tuple(example), {}, "example")

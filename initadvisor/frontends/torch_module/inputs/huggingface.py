@@ -41,9 +41,13 @@ def trials(module: nn.Module) -> Iterator[Trial]:
     main = str(module.main_input_name)
     leads = [main] if main in maker.arguments else [n for n in _LEADS if n in maker.arguments][:1]
     base = list(dict.fromkeys([*leads, *needed]))
+    if maker.takes_grid():
+        base += [n for n in ("image_grid_thw",) if n in maker.arguments and n not in base]
     companions = [n for n in _COMPANIONS.get(main, ()) if n in maker.arguments and n not in base]
     for names in ([*base, *companions], base, *([*base, c] for c in companions)):
-        yield Trial((), {n: maker.value(n) for n in names}, "transformers", str(module.config.model_type))
+        cache = {"use_cache": False} if "use_cache" in maker.arguments else {}
+        values = {n: maker.value(n) for n in names}
+        yield Trial((), {**values, **cache}, "transformers", str(module.config.model_type))
     dummy = getattr(module, "dummy_inputs", None)
     if isinstance(dummy, dict):
         yield Trial((), dict(dummy), "transformers", "dummy_inputs")
@@ -81,6 +85,11 @@ class Maker:
         for ending, make in _ENDINGS:
             if name.endswith(ending):
                 return make(self)
+        hint = str(self.arguments[name].annotation) if name in self.arguments else ""
+        if "BoolTensor" in hint:
+            return torch.ones(BATCH, LENGTH, dtype=torch.bool)
+        if "LongTensor" in hint or "IntTensor" in hint:
+            return tokens(BATCH, LENGTH, high=2)
         return floats(BATCH, LENGTH, self.find("hidden_size", "d_model", "embed_dim", default=16))
 
     def vocabulary(self, part: str = "") -> int:
@@ -106,6 +115,26 @@ class Maker:
             ids[:, -1] = end
         return ids
 
+    def placeholder(self, kind: str) -> int | None:
+        """The token that stands for a piece of an image, clip or sound in the text."""
+        for _, config in self._configs:
+            for name in (f"{kind}_token_id", f"{kind}_token_index", f"{kind}_placeholder_token_id", f"boi_{kind}_id"):
+                value = getattr(config, name, None)
+                if isinstance(value, int):
+                    return value
+        return None
+
+    def patches(self) -> torch.Tensor:
+        """Images as flat patches, for models that take a grid of them (`image_grid_thw`)."""
+        patch = self.find("patch_size", part="vision", default=14)
+        channels = self.find("in_channels", "in_chans", "num_channels", part="vision", default=3)
+        depth = self.find("temporal_patch_size", part="vision", default=1)
+        return floats(int(_grid(self).prod(-1).sum()), int(channels) * int(depth) * int(patch) ** 2)
+
+    def takes_grid(self) -> bool:
+        """Whether images come as flat patches with a grid that says their layout."""
+        return any(n in self.arguments for n in ("image_grid_thw", "grid_thw"))
+
     def image_size(self) -> tuple[int, int]:
         """Height and width of an image."""
         size = self.find("image_size", "img_size", "input_size", "input_image_size", part="vision", default=224)
@@ -117,6 +146,10 @@ class Maker:
 
     def pixels(self) -> torch.Tensor:
         """Images, or clips for a model that is configured with a number of frames."""
+        if self.takes_grid():
+            return self.patches()
+        if "spatial_shapes" in self.arguments:
+            return floats(BATCH, LENGTH, self.patches().shape[1])
         channels = self.find("num_channels", "in_channels", "in_chans", "num_input_channels", part="vision", default=3)
         channels = channels if isinstance(channels, int) else 3
         frames = self.find("num_frames", part="vision")
@@ -147,13 +180,10 @@ class Maker:
         return int(length) + (max(lags) if isinstance(lags, list | tuple) and lags else 0)
 
     def series(self, length: int, *sizes: str) -> torch.Tensor:
-        """A stretch of a time series with the first of these settings as its width."""
-        width = self.find(*sizes, default=1)
-        return (
-            floats(BATCH, length, int(width))
-            if not (sizes == ("input_size",) and width == 1)
-            else floats(BATCH, length)
-        )
+        """A stretch of a time series with the first of these settings as its width; one number needs no axis."""
+        width = int(self.find(*sizes, default=1))
+        alone = width == 1 and self.find("num_input_channels") is None
+        return floats(BATCH, length) if alone else floats(BATCH, length, width)
 
 
 _RULES: dict[str, Callable[[Maker], Any]] = {
@@ -181,8 +211,16 @@ _RULES: dict[str, Callable[[Maker], Any]] = {
     "rewards": lambda m: floats(BATCH, LENGTH, 1),
     "returns_to_go": lambda m: floats(BATCH, LENGTH, 1),
     "timesteps": lambda m: tokens(BATCH, LENGTH, high=LENGTH),
+    "hidden_states": lambda m: (
+        m.patches() if m.takes_grid() else floats(BATCH, LENGTH, int(m.find("hidden_size", "d_model", default=16)))
+    ),
     "image_grid_thw": lambda m: _grid(m),
     "grid_thw": lambda m: _grid(m),
+    "video_grid_thw": lambda m: _grid(m),
+    "image_attention_mask": lambda m: torch.ones(BATCH, LENGTH, 1, dtype=torch.long),
+    "image_sizes": lambda m: torch.tensor([m.image_size()] * BATCH),
+    "spatial_shapes": lambda m: torch.tensor([[4, 4]] * BATCH),
+    "position_ids": lambda m: torch.arange(LENGTH).expand(BATCH, LENGTH).contiguous(),
     "return_dict": lambda m: True,
 }
 

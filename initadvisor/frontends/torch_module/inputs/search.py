@@ -17,6 +17,9 @@ from initadvisor.frontends.torch_module.inputs.trial import Trial, floats
 ATTEMPTS = 80
 """Forward passes that are tried before the recorder gives up."""
 
+FURTHER = 8
+"""Inputs that are still tried after a first success that left weights unread."""
+
 PATIENCE = 45.0
 """Seconds after which no further input is tried."""
 
@@ -28,9 +31,14 @@ class Search:
         self._module = module
         self._waiting: list[Trial] = []
         self._seen: set[str] = set()
+        self._errors: set[str] = set()
         self._first = _starts(module, options)
         self._tried = 0
+        self._further = 0
+        self._many = huggingface.is_model(module) and options.example is None
         self._until = time.monotonic() + PATIENCE
+        self.hopeless = False
+        """The model's own code raises whatever it is run on: no tool would follow it further."""
         self.best: tuple[Trial, ForwardFailed] | None = None
 
     def __iter__(self) -> Iterator[Trial]:
@@ -44,8 +52,21 @@ class Search:
             self._tried += 1
             yield trial
 
-    def failed(self, trial: Trial, failed: ForwardFailed) -> None:
-        """Take note of a failure; what would repair it is tried next, unless an earlier trial got further."""
+    def go_on(self) -> bool:
+        """Whether to look for inputs that reach more of the model than the ones found: a few more for transformers.
+
+        Their models take several kinds of input, all optional; others show all they have at once.
+        """
+        self._further += 1
+        return self._many and self._further <= FURTHER
+
+    def failed(self, trial: Trial, failed: ForwardFailed) -> bool:
+        """Take note of a failure; what would repair it is tried next, unless an earlier trial got further.
+
+        True where no earlier trial failed in this way.
+        """
+        new = failed.text not in self._errors
+        self._errors.add(failed.text)
         further = self.best is None or len(failed.graph.nodes) >= len(self.best[1].graph.nodes)
         if further:
             self.best = (trial, failed)
@@ -54,6 +75,7 @@ class Search:
             self._waiting.extend(reversed(found))
         else:
             self._waiting[:0] = reversed(found)
+        return new
 
 
 def _starts(module: nn.Module, options: LoadOptions) -> Iterator[Trial]:

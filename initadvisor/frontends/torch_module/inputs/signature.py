@@ -50,7 +50,7 @@ def trials(module: nn.Module) -> Iterator[Trial]:
             return
     leads = sorted(wants[:4], key=lambda w: not _suits(arguments[0], w))
     for lead in leads:
-        for size in SIZES if lead.kind == "image" else (64, 32, 224):
+        for size in SIZES if lead.kind == "image" else (224, 64, 32):
             yield _trial(arguments, wants, lead, size)
             if lead.kind not in ("image", "volume"):
                 break
@@ -112,11 +112,13 @@ def takes_anything(module: nn.Module) -> bool:
 
 
 def accepted(module: nn.Module) -> set[str]:
-    """The names of all arguments of `forward`."""
+    """The names of the arguments of `forward` that may hold a tensor."""
     try:
-        return set(inspect.signature(module.forward).parameters) - {"args", "kwargs"}
+        parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):
         return set()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "past_key_values"]
+    return {p.name for p in named if p.annotation is p.empty or "Tensor" in str(p.annotation)}
 
 
 def value_for(module: nn.Module, name: str, hint: str = "") -> Any:

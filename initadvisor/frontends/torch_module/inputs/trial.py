@@ -57,4 +57,8 @@ def describe(value: Any) -> str:
         return f"[{inner}{', ...' if len(value) > 4 else ''}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {describe(v)}" for k, v in value.items()) + "}"
+    fields = getattr(value, "__dict__", None)
+    if fields and not isinstance(value, type):
+        inside = ", ".join(f"{k}={describe(v)}" for k, v in list(fields.items())[:8])
+        return f"{type(value).__name__.lstrip('_')}({inside})"
     return repr(value) if isinstance(value, int | float | str | bool) or value is None else type(value).__name__

@@ -30,7 +30,10 @@ class SeparateProjections(nn.Module):
         return self.attention(q, kv, kv)
 
 
-@case(row(2, 5, 8), weights={"layers.0.linear1.weight": "linear", "layers.1.self_attn.out_proj.weight": "multi_head_attention"})
+@case(
+    row(2, 5, 8),
+    weights={"layers.0.linear1.weight": "linear", "layers.1.self_attn.out_proj.weight": "multi_head_attention"},
+)
 def EncoderStack():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     return nn.TransformerEncoder(layer, 2)
@@ -43,7 +46,10 @@ def EncoderInEvaluationMode():
     return nn.TransformerEncoder(layer, 1).eval()
 
 
-@case(lambda: (torch.randn(2, 5, 8), torch.randn(2, 4, 8)), weights={"layers.0.multihead_attn.in_proj_weight": "multi_head_attention"})
+@case(
+    lambda: (torch.randn(2, 5, 8), torch.randn(2, 4, 8)),
+    weights={"layers.0.multihead_attn.in_proj_weight": "multi_head_attention"},
+)
 def DecoderStack():
     return nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16, batch_first=True, norm_first=True), 2)
 
@@ -82,8 +88,7 @@ class GroupedQuery(nn.Module):
 
     def forward(self, x):
         q = self.q(x).unflatten(-1, (4, 2)).transpose(1, 2)
-        k, v = self.kv(x).unflatten(-1, (2, 1, 2)).unbind(2)
-        k, v = (t.expand(-1, -1, 4, -1) if t.dim() == 4 else t.unsqueeze(1).expand(-1, 4, -1, -1) for t in (k, v))
+        k, v = (t.transpose(1, 2).expand(-1, 4, -1, -1) for t in self.kv(x).unflatten(-1, (2, 1, 2)).unbind(2))
         return F.scaled_dot_product_attention(q, k, v)
 
 

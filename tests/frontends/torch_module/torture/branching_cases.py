@@ -137,9 +137,8 @@ class EarlyExit(_Base):
 
     def forward(self, x):
         h = self.a(x)
-        if not (h.abs() < -1).any():
-            if h.shape[0] == 2 and not (h > 1e9).any():
-                return self.b(h)
+        if h.shape[0] == 2 and not (h.abs() < -1).any() and not (h > 1e9).any():
+            return self.b(h)
         raise RuntimeError("did not converge")
 
 

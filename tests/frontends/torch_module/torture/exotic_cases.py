@@ -82,7 +82,7 @@ class VmapOverWeights(nn.Module):
         return vmap(lambda w, row: torch.relu(row @ w))(self.weights, x)
 
 
-@case(row(2, 8), weights={"a.weight": "linear"})
+@case(row(2, 8), weights={"a.weight": "mul", "a.bias": "linear"})
 class FunctionalCall(nn.Module):
     def __init__(self):
         super().__init__()
@@ -94,7 +94,7 @@ class FunctionalCall(nn.Module):
         return functional_call(self.a, made, (x,))
 
 
-@case(row(2, 8), weights={"a.weight": "linear"}, autograd=False)
+@case(row(2, 8), weights={"a.weight": "linear"}, opaque=1, autograd=False)
 class InnerGradient(_One):
     """A force field: the output is the gradient of an energy with respect to the input."""
 
@@ -108,13 +108,13 @@ class InnerGradient(_One):
     # the gradient itself is one operator without a name in the table
 
 
-@case(row(2, 8), weights={"a.weight": "linear"}, autograd=False)
+@case(row(2, 8), weights={"a.weight": "linear"}, opaque=1, autograd=False)
 class FunctorchGradient(_One):
     def forward(self, x):
         return vmap(grad(lambda row: torch.tanh(self.a(row)).sum()))(x) + self.a(x)
 
 
-@case(row(8), weights={"a.weight": "linear"}, autograd=False)
+@case(row(8), weights={"a.weight": "linear"}, opaque=1, autograd=False)
 class Jacobian(_One):
     def forward(self, x):
         return jacrev(lambda row: torch.tanh(self.a(row)))(x).sum() + self.a(x)
@@ -211,6 +211,18 @@ class ManyActivations(nn.Module):
 
     def forward(self, x):
         h = F.prelu(self.a(x), self.weight)
-        for f in (F.relu6, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.hardswish, F.softplus, F.leaky_relu, F.tanhshrink):
+        for f in (
+            F.relu6,
+            F.elu,
+            F.selu,
+            F.celu,
+            F.gelu,
+            F.silu,
+            F.mish,
+            F.hardswish,
+            F.softplus,
+            F.leaky_relu,
+            F.tanhshrink,
+        ):
             h = f(h)
         return F.glu(h)

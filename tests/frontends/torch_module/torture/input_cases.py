@@ -91,7 +91,9 @@ class PlainObjectOutput(_Two):
         return {"result": result.a, "other": result.b}
 
 
-@case(lambda: (torch.randn(2, 8), None, True, "sum", 3), weights={"a.weight": "linear"}, unreached=("b.weight", "b.bias"))
+@case(
+    lambda: (torch.randn(2, 8), None, True, "sum", 3), weights={"a.weight": "linear"}, unreached=("b.weight", "b.bias")
+)
 class PlainArguments(_Two):
     def forward(self, x, mask, flag, mode, times):
         h = self.a(x)
@@ -107,7 +109,10 @@ class OptionalArgument(_Two):
         return h if y is None else h + self.b(y)
 
 
-@case(lambda: ({"x": torch.randn(2, 8), "y": torch.randn(2, 6), "labels": torch.tensor([0, 1])}), weights={"b.weight": "linear"})
+@case(
+    lambda: ({"x": torch.randn(2, 8), "y": torch.randn(2, 6), "labels": torch.tensor([0, 1])}),
+    weights={"b.weight": "linear"},
+)
 class LossInForward(_Two):
     def forward(self, x, y, labels=None):
         logits = self.a(x) + self.b(y)
@@ -144,7 +149,7 @@ class InferredObject(_Two):
         return self.a(data.x) + self.b(data.attr)
 
 
-@case(None, weights={"f.weight": "linear"}, ops=("flatten",))
+@case(None, weights={"f.weight": "linear"})
 class InferredFlat(nn.Module):
     def __init__(self):
         super().__init__()

@@ -90,7 +90,7 @@ class _Scripted(nn.Module):
         return h
 
 
-@case(row(2, 8), weights={"part.inner.weight": "linear", "head.weight": "linear"}, ops=("relu",), autograd=False)
+@case(row(2, 8), weights={"part.inner.weight": "addmm", "head.weight": "linear"}, ops=("relu",), autograd=False)
 class ScriptedPart(nn.Module):
     def __init__(self):
         super().__init__()
@@ -100,12 +100,12 @@ class ScriptedPart(nn.Module):
         return self.head(self.part(x))
 
 
-@case(row(2, 8), weights={"inner.weight": "linear"}, autograd=False)
+@case(row(2, 8), weights={"inner.weight": "addmm"}, autograd=False)
 def ScriptedWhole():
     return torch.jit.script(_Scripted())
 
 
-@case(row(2, 8), weights={"inner.weight": "linear"}, autograd=False)
+@case(row(2, 8), weights={"inner.weight": "addmm"}, autograd=False)
 def TracedWhole():
     return torch.jit.trace(_Scripted(), torch.randn(2, 8))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize, weight_norm
+from torch.nn.utils import parametrizations, parametrize, prune, weight_norm
 from torture import case, row
 
 
@@ -45,7 +45,11 @@ class TiedByTranspose(nn.Module):
         return self.embedding(ids) @ self.embedding.weight.t()
 
 
-@case(row(2, 8), weights={"block.weight": "linear"}, ties={"block.weight": ("again.weight",), "block.bias": ("again.bias",)})
+@case(
+    row(2, 8),
+    weights={"block.weight": "linear"},
+    ties={"block.weight": ("again.weight",), "block.bias": ("again.bias",)},
+)
 class SharedModule(nn.Module):
     def __init__(self):
         super().__init__()
@@ -68,7 +72,6 @@ class TiedStorage(nn.Module):
 
     def forward(self, x):
         return self.b(torch.relu(self.a(x)))
-
 
 
 @case(row(2, 8), weights={"layer.weight": "linear"})
@@ -163,7 +166,10 @@ class ReshapedWeight(nn.Module):
         return x @ self.weight.view(8, 8).t().contiguous()
 
 
-@case(row(2, 8), weights={"parametrizations.weight.original0": "weight_norm", "parametrizations.weight.original1": "weight_norm"})
+@case(
+    row(2, 8),
+    weights={"parametrizations.weight.original0": "weight_norm", "parametrizations.weight.original1": "weight_norm"},
+)
 def NewWeightNorm():
     return parametrizations.weight_norm(nn.Linear(8, 4))
 
@@ -203,7 +209,7 @@ def UserParametrization():
 @case(row(2, 8), weights={"weight_orig": "mul"})
 def Pruned():
     layer = nn.Linear(8, 8)
-    nn.utils.prune.l1_unstructured(layer, "weight", amount=0.5)
+    prune.l1_unstructured(layer, "weight", amount=0.5)
     return layer
 
 

@@ -42,10 +42,11 @@ class Case:
 
 CASES: list[Case] = []
 
-TRANSPARENT = frozenset(
-    "transpose permute matrix_transpose reshape expand cast identity getitem slice select narrow split chunk unbind "
-    "dequantize unsqueeze squeeze flatten stack cat view_as_complex index_select".split()
-)
+_TRANSPARENT = """
+    transpose permute matrix_transpose reshape expand cast identity getitem slice select narrow split chunk unbind
+    dequantize fake_quantize unsqueeze squeeze flatten stack cat view_as_complex index_select pack_sequence pad_sequence
+"""
+TRANSPARENT = frozenset(_TRANSPARENT.split())
 
 
 def case(inputs: Callable[[], Any] | None = None, *, build: Callable[[], Any] | None = None, **expected: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -171,7 +172,7 @@ class FakeQuantised(nn.Module):
         return F.linear(x, w, self.layer.bias)
 
 
-@case(row(2, 8), weights={"layer.weight": "linear"})
+@case(row(2, 8), weights={"layer.weight": "sign"})
 class StraightThrough(nn.Module):
     def __init__(self):
         super().__init__()
@@ -190,3 +191,60 @@ def FxGraphModule():
 @case(lambda: (torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last),), weights={"0.weight": "conv"})
 def ChannelsLast():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).to(memory_format=torch.channels_last)
+
+
+def _alone() -> None:
+    """A process group of one, in memory."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+
+@case(row(2, 8), weights={"0.weight": "linear", "2.weight": "linear"}, autograd=False)
+def DistributedDataParallel():
+    _alone()
+    return nn.parallel.DistributedDataParallel(_mlp())
+
+
+@case(row(2, 8), weights={"0.weight": "linear", "2.weight": "linear"}, autograd=False)
+def FullyShardedTwice():
+    """FSDP2: weights are DTensors, gathered by hooks that must not run."""
+    _alone()
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model, mesh = _mlp(), init_device_mesh("cpu", (1,))
+    fully_shard(model[0], mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
+@case(row(2, 8), weights={"0.weight": "linear", "2.weight": "linear"}, autograd=False)
+def DynamicallyQuantised():
+    return torch.ao.quantization.quantize_dynamic(_mlp(), {nn.Linear}, dtype=torch.qint8)
+
+
+@case(
+    lambda: {"input": torch.randn(2, 8)},
+    weights={
+        "base_model.model.0.lora_A.default.weight": "linear",
+        "base_model.model.2.lora_B.default.weight": "linear",
+    },
+    autograd=False,
+)
+def PeftLora():
+    peft = pytest.importorskip("peft")
+    return peft.get_peft_model(_mlp(), peft.LoraConfig(r=2, target_modules=["0", "2"]))
+
+
+@case(row(2, 8), weights={"0.weight": "linear"}, autograd=False)
+def StochasticWeightAverage():
+    return torch.optim.swa_utils.AveragedModel(_mlp()).module
+
+
+@case(None, weights={"generator.0.weight": "linear", "critics.1.2.weight": "linear"}, capture="parts")
+class WithoutForward(nn.Module):
+    """A generator beside its critics: nothing runs them together."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = _mlp()
+        self.critics = nn.ModuleList([_mlp(), _mlp()])

@@ -1,0 +1,81 @@
+"""Building a model without its weights: large tensors on the meta device, small ones (tables, norms) real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
+
+SMALL = 1 << 16
+"""Elements up to which a tensor is really made: frequencies, counters, masks, norm weights."""
+
+_FROM_DATA = frozenset({torch.tensor, torch.as_tensor, torch.from_numpy, torch.asarray})
+
+
+class Weightless(TorchFunctionMode):  # type: ignore[misc]
+    """Inside this mode, tensors that are made large are made without numbers, and drawing into them costs nothing.
+
+    Unlike `torch.device("meta")` it keeps the numbers that a model's own code computes with.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Send large creations to the meta device and bring small tensors there where they meet one."""
+        kwargs = dict(kwargs or {})
+        if func in _device_constructors() and func not in _FROM_DATA:
+            return self._create(func, args, kwargs)
+        target = args[0] if args else kwargs.get("tensor")
+        if isinstance(target, torch.Tensor) and target.is_meta and _writes(func):
+            return target
+        try:
+            return func(*args, **kwargs)
+        except (RuntimeError, NotImplementedError):
+            virtual = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor) and a.is_meta]
+            if not virtual:
+                raise
+            return func(*(_meta(a) for a in args), **{k: _meta(v) for k, v in kwargs.items()})
+
+    @staticmethod
+    def _create(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _count(args, kwargs) > SMALL:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+_GEOMETRY = frozenset(
+    {"resize_", "resize_as_", "t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "set_"}
+    | {"as_strided_", "requires_grad_", "detach_", "rename_"}
+)
+"""In-place methods that change more than the numbers."""
+
+
+def _writes(func: Any) -> bool:
+    """Whether a callable only writes numbers into its first argument: a draw, a fill, in-place arithmetic."""
+    name = getattr(func, "__name__", "")
+    return name.endswith("_") and not name.endswith("__") and name not in _GEOMETRY
+
+
+def _count(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """The elements that a creation asks for, as far as its arguments are sizes."""
+    sizes = kwargs.get("size", args)
+    if isinstance(sizes, int):
+        return sizes
+    if len(sizes) and isinstance(sizes[0], tuple | list | torch.Size):
+        sizes = sizes[0]
+    count = 1
+    for size in sizes:
+        if not isinstance(size, int) or isinstance(size, bool):
+            break
+        count *= max(size, 0)
+    return count
+
+
+def _meta(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to("meta")
+    if type(value) in (list, tuple):
+        return type(value)(_meta(v) for v in value)
+    return value
