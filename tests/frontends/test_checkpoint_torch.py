@@ -16,6 +16,7 @@ import pytest
 
 from initadvisor.errors import FormatError, LimitError, LoadError, TargetCodeError, UnsafeError
 from initadvisor.frontends.checkpoint import load
+from initadvisor.frontends.checkpoint.pickle_scan import forbidden
 from initadvisor.frontends.options import LoadOptions
 
 torch = pytest.importorskip("torch", reason="needs the torch extra")
@@ -202,10 +203,11 @@ def test_nesting_and_repetition_end(tmp_path: Path) -> None:
         load(saved(tmp_path / "wide.pt", wide))
 
 
-def test_a_file_named_safetensors_that_is_a_pickle_stays_safe(tmp_path: Path) -> None:
+def test_a_pickle_under_the_name_of_safetensors_is_refused(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    with pytest.raises(UnsafeError):
-        load(saved(tmp_path / "model.safetensors", Runs(f"touch {mark}")))
+    path = saved(tmp_path / "model.pt", Runs(f"touch {mark}")).rename(tmp_path / "model.safetensors")
+    with pytest.raises(FormatError, match="pickle"):
+        load(path)
     assert not mark.exists()
 
 
@@ -228,3 +230,61 @@ def test_shards_of_pickles_are_joined(tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin.index.json"
     path.write_text('{"weight_map": {"a": "pytorch_model-1.bin", "b": "pytorch_model-2.bin"}}')
     assert list(load(path).parameters) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["code, zip", "code, old pickle", "module", "truncated", "random", "cut pickle"])
+def test_hostile_and_damaged_files_never_cost_the_import_of_torch(kind: str, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    path = tmp_path / "model.pt"
+    if kind.startswith("code"):
+        saved(path, {"w": torch.ones(2), "x": Runs(f"touch {mark}")}, _use_new_zipfile_serialization="zip" in kind)
+    elif kind == "module":
+        saved(path, torch.nn.Linear(3, 2))
+    elif kind == "random":
+        path.write_bytes(b"\x80\x02" + np.random.default_rng(0).bytes(5000))
+    else:
+        saved(path, {"w": torch.randn(2000)}, _use_new_zipfile_serialization=kind == "truncated")
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if kind == "truncated" else whole[:12])
+    code = (
+        "import sys\n"
+        "from initadvisor.errors import LoadError\n"
+        "from initadvisor.frontends.checkpoint import load\n"
+        f"try: load({str(path)!r})\n"
+        "except LoadError as error: print(type(error).__name__, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    refused = "UnsafeError" if kind.startswith("code") or kind == "module" else "FormatError"
+    assert done.stdout.split() == [refused, "False"]
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_scan_sees_globals_of_every_protocol(protocol: int) -> None:
+    assert forbidden(pickle.dumps(Runs("true"), protocol)) in ("posix.system", "nt.system")
+    assert forbidden(pickle.dumps({"a": [1, 2.5, OrderedDict(b="x")]}, protocol)) is None
+    several = pickle.dumps(1, protocol) + pickle.dumps([Runs("true")], protocol)
+    assert forbidden(several) in ("posix.system", "nt.system")
+    assert forbidden(pickle.dumps(eval, protocol)) in ("builtins.eval", "__builtin__.eval")
+
+
+def test_raw_tensors_behind_an_old_pickle_are_not_taken_for_names(tmp_path: Path) -> None:
+    raw = torch.frombuffer(bytearray(b"cos\nsystem\n." * 4000), dtype=torch.uint8)
+    path = saved(tmp_path / "m.pt", {"w": raw}, _use_new_zipfile_serialization=False)
+    assert forbidden(path.read_bytes()) is None
+
+
+def test_the_scan_lets_every_plain_state_dict_pass(tmp_path: Path) -> None:
+    held = {
+        "parameter": torch.nn.Parameter(torch.ones(2)), "half": torch.ones(2).half(),
+        "sparse": torch.eye(2).to_sparse(),
+        "shape": torch.ones(2).shape, "dtype": torch.float32, "device": torch.device("cpu"), "order": OrderedDict(a=1),
+        "view": torch.ones(4).view(2, 2).t(), "conj": torch.ones(2, dtype=torch.complex64).conj(),
+    }  # fmt: skip
+    for zipped in (True, False):
+        path = saved(tmp_path / "m.pt", held, _use_new_zipfile_serialization=zipped)
+        data = path.read_bytes()
+        if zipped:
+            with zipfile.ZipFile(path) as archive:
+                data = archive.read(next(n for n in archive.namelist() if n.endswith("data.pkl")))
+        assert forbidden(data) is None

@@ -61,6 +61,8 @@ def check_regular(file: Path, options: LoadOptions) -> None:
 
 def _single(file: Path, start: bytes, options: LoadOptions, events: list[Event]) -> dict[str, Parameter]:
     if start.startswith(_PICKLE_STARTS) and start[8:9] != b"{":
+        if file.suffix == ".safetensors":
+            raise FormatError(f"{file} is a pickle under the name of a safetensors file", hint="name it .pt to read it")
         return torch_file.read(file, options, events)
     if file.suffix in (".pt", ".pth", ".bin", ".ckpt", ".tar") and start[8:9] != b"{":
         raise FormatError(f"{file} is neither a torch zip archive nor a pickle: truncated, or another kind of file")

@@ -20,7 +20,7 @@ from initadvisor.frontends.storage_types import storage_type
 from initadvisor.graph import Event, Parameter
 
 MAX_HEADER_BYTES = 16 << 20
-"""A header of 100,000 tensors has about 12 MB; the 100 MB of the reference reader can hold gigabytes of JSON objects."""
+"""A header of 100,000 tensors has about 12 MB. The 100 MB of the reference reader can hold gigabytes of objects."""
 
 MAX_BRACKETS = 1_000_000
 """A tensor takes three. Empty objects would otherwise become gigabytes in the parser."""

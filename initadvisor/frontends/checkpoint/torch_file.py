@@ -6,7 +6,9 @@ torch is imported here and only when such a file is met.
 from __future__ import annotations
 
 import re
+import sys
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from initadvisor.errors import FormatError, LimitError, MissingExtraError, TargetCodeError, UnsafeError
+from initadvisor.frontends.checkpoint.pickle_scan import forbidden
 from initadvisor.frontends.checkpoint.safetensors_file import is_buffer
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.sources import ArraySource
@@ -25,10 +28,13 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "network", "net
 MAX_PICKLE_BYTES = 256 << 20
 """Bytes of pickle (the description, without the tensors) that are parsed."""
 
-MAX_DEPTH = 8
-MAX_ENTRIES = 1_000_000
+MAX_SCANNED_BYTES = 8 << 20
+"""Bytes of an old-style pickle, which holds its tensors too, that are scanned for names."""
 
-_GLOBAL = re.compile(r"(?:GLOBAL|global:?)\s+`?([\w.]+)")
+MAX_DEPTH = 8
+MAX_ENTRIES = 300_000
+
+_GLOBAL = re.compile(r"(?:GLOBAL|class)\s+`?(\w+(?:\.\w+)+)")
 _REFUSED = re.compile(r"unsupported (?:global|class|operand|instruction)|weights.only load failed.*global", re.I | re.S)
 
 
@@ -39,6 +45,8 @@ def read(file: Path, options: LoadOptions, events: list[Event]) -> dict[str, Par
     for an archive that unpacks to more than it holds, MissingExtraError where torch is not installed.
     """
     zipped = _check_archive(file)
+    if not options.allow_pickle and "torch" not in sys.modules:
+        _refuse_early(file, zipped)
     held = _torch_load(file, zipped, options)
     if callable(getattr(held, "state_dict", None)):
         held = held.state_dict()
@@ -75,6 +83,32 @@ def _check_archive(file: Path) -> bool:
     return True
 
 
+def _refuse_early(file: Path, zipped: bool) -> None:
+    """Refuse what torch would refuse anyway, before it is imported."""
+    if zipped:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                data = archive.read(next(n for n in archive.namelist() if n.partition("/")[2] == "data.pkl"))
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+            raise FormatError(f"{file} is a damaged torch archive: {_line(error)}") from None
+    else:
+        with file.open("rb") as handle:
+            data = handle.read(MAX_SCANNED_BYTES)
+    try:
+        found = forbidden(data)
+    except FormatError as error:
+        raise FormatError(f"{file} cannot be read as a torch checkpoint: {error.message}") from None
+    if found is not None:
+        raise _unsafe(file, f"would run code ({found})")
+
+
+def _unsafe(file: Path, what: str) -> UnsafeError:
+    return UnsafeError(
+        f"{file}: the pickle {what}; nothing was executed",
+        hint="save model.state_dict(), or use --allow-pickle if you trust whoever made the file",
+    )
+
+
 def _torch_load(file: Path, zipped: bool, options: LoadOptions) -> Any:
     try:
         import torch
@@ -96,10 +130,7 @@ def _torch_load(file: Path, zipped: bool, options: LoadOptions) -> Any:
         if _REFUSED.search(text):
             found = _GLOBAL.search(text)
             what = f"would run code ({found[1]})" if found else "asks for something other than tensors"
-            raise UnsafeError(
-                f"{file}: the pickle {what}; nothing was executed",
-                hint="save model.state_dict(), or use --allow-pickle if you trust whoever made the file",
-            ) from None
+            raise _unsafe(file, what) from None
         raise FormatError(f"{file} cannot be read as a torch checkpoint: {_line(error)}") from None
 
 
@@ -110,6 +141,7 @@ def _parameters(file: Path, held: Any, events: list[Event]) -> dict[str, Paramet
         held = _unwrapped(held, events)
     parameters: dict[str, Parameter] = {}
     first_of: dict[tuple[Any, ...], str] = {}
+    aliases: dict[str, list[str]] = defaultdict(list)
     ignored: list[str] = []
     for name, value in _leaves(file, held):
         if not isinstance(value, torch.Tensor):
@@ -119,11 +151,12 @@ def _parameters(file: Path, held: Any, events: list[Event]) -> dict[str, Paramet
         if parameter.source is not None and parameter.size:
             place = (value.data_ptr(), value.dtype, tuple(value.shape), tuple(value.stride()))
             if place in first_of:
-                known = parameters[first_of[place]]
-                known.aliases = (*known.aliases, name)
+                aliases[first_of[place]].append(name)
                 continue
             first_of[place] = name
         parameters[name] = parameter
+    for name, others in aliases.items():
+        parameters[name].aliases = tuple(others)
     if ignored:
         shown = ", ".join(repr(name) for name in ignored[:3])
         events.append(Event("ignored entries", f"{len(ignored)} entries are no tensors: {shown}"))

@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from initadvisor.errors import LimitError
+
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import AttributeProto
 
 _FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _FLOATS, _INTS, _STRINGS, _TENSORS, _GRAPHS, _SPARSE = range(1, 12)
 
+_MOST = 1000
+"""Attributes of one node; the operators of the standard have up to 20."""
 
-def attributes(node: NodeProto) -> dict[str, Any]:
-    """Name to value: numbers, strings, tuples of them, and the protobuf messages of tensors and graphs."""
+_LISTED = 65_536
+"""Elements of a list that becomes a tuple; a longer one (the trees of a forest) stays in the message."""
+
+
+def attributes(protos: Sequence[AttributeProto], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Name to value: numbers, strings, tuples of them, and the protobuf messages of tensors and graphs.
+
+    given: what the call of a function hands to its body, where attributes may refer to it by name.
+    """
     found: dict[str, Any] = {}
-    for attribute in node.attribute:
-        kind = attribute.type
-        value: Any
-        if kind == _INT:
-            value = attribute.i
-        elif kind == _INTS:
-            value = tuple(attribute.ints)
-        elif kind == _FLOAT:
-            value = short(attribute.f)
-        elif kind == _STRING:
-            value = _decoded(attribute.s)
-        elif kind == _FLOATS:
-            value = tuple(map(short, attribute.floats))
-        elif kind == _STRINGS:
-            value = tuple(map(_decoded, attribute.strings))
-        elif kind == _TENSOR:
-            value = attribute.t
-        elif kind == _GRAPH:
-            value = attribute.g
-        elif kind == _GRAPHS:
-            value = tuple(attribute.graphs)
-        elif kind == _TENSORS:
-            value = tuple(attribute.tensors)
-        elif kind == _SPARSE:
-            value = attribute.sparse_tensor
-        elif kind == 0:
-            value = _untyped(attribute)
-        else:
+    if len(protos) > _MOST:
+        raise LimitError(f"a node has {len(protos):,} attributes")
+    for attribute in protos:
+        name = attribute.name if isinstance(attribute.name, str) else _decoded(attribute.name)
+        if attribute.ref_attr_name:
+            if attribute.ref_attr_name in given:
+                found[name] = given[attribute.ref_attr_name]
             continue
-        found[attribute.name if isinstance(attribute.name, str) else _decoded(attribute.name)] = value
+        value = _value(attribute)
+        if value is not None:
+            found[name] = value
     return found
 
 
@@ -56,7 +49,29 @@ def short(value: float) -> float:
         return value
 
 
-def _untyped(attribute: Any) -> Any:
+def _value(attribute: AttributeProto) -> Any:
+    kind = attribute.type
+    if kind == _INT:
+        return attribute.i
+    if kind == _INTS:
+        return tuple(attribute.ints) if len(attribute.ints) <= _LISTED else attribute.ints
+    if kind == _FLOAT:
+        return short(attribute.f)
+    if kind == _STRING:
+        return _decoded(attribute.s)
+    if kind == _FLOATS:
+        return tuple(map(short, attribute.floats)) if len(attribute.floats) <= _LISTED else attribute.floats
+    if kind == _STRINGS:
+        return tuple(map(_decoded, attribute.strings)) if len(attribute.strings) <= _LISTED else attribute.strings
+    field = {_TENSOR: "t", _GRAPH: "g", _SPARSE: "sparse_tensor"}.get(kind)
+    if field is not None:
+        return getattr(attribute, field)
+    if kind in (_GRAPHS, _TENSORS):
+        return tuple(attribute.graphs if kind == _GRAPHS else attribute.tensors)
+    return _untyped(attribute) if kind == 0 else None
+
+
+def _untyped(attribute: AttributeProto) -> Any:
     """The value of an attribute of IR version 1, which had no type field."""
     for field in ("i", "f", "t", "g"):
         if attribute.HasField(field):

@@ -6,68 +6,51 @@ known tensor is (parameter, buffer or constant) is decided where it is used, sin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from initadvisor.errors import FormatError, LimitError
-from initadvisor.frontends.onnx_model import contrib, control, folded_norms, integer, quantized, recurrent
+from initadvisor.frontends.onnx_model import control, integer
 from initadvisor.frontends.onnx_model.attributes import attributes
-from initadvisor.frontends.onnx_model.canonical import Call, canonical, plain
+from initadvisor.frontends.onnx_model.canonical import Call, canonical, formless
 from initadvisor.frontends.onnx_model.completion import complete
 from initadvisor.frontends.onnx_model.exporters import Provenance
-from initadvisor.frontends.onnx_model.folding import FOLD_ELEMENTS, RULES, fold
-from initadvisor.frontends.onnx_model.operands import Use, is_named, role
+from initadvisor.frontends.onnx_model.folding import FOLD_ELEMENTS
+from initadvisor.frontends.onnx_model.functions import Functions, function_key, read_call
+from initadvisor.frontends.onnx_model.names import ABSENT, Binding, Names
+from initadvisor.frontends.onnx_model.operands import Use, role
 from initadvisor.frontends.onnx_model.ordering import ordered
 from initadvisor.frontends.onnx_model.pieces import moved, recurrent_moves
+from initadvisor.frontends.onnx_model.placing import looks_up, place
 from initadvisor.frontends.onnx_model.shapes import Declared, declared
-from initadvisor.frontends.onnx_model.tensors import CONSTANT_ELEMENTS, Tensor, TensorReader, known_tensor
+from initadvisor.frontends.onnx_model.special import SPECIAL
+from initadvisor.frontends.onnx_model.statics import static
+from initadvisor.frontends.onnx_model.tensor_reader import TensorReader
+from initadvisor.frontends.onnx_model.tensors import CONSTANT_ELEMENTS, Tensor
 from initadvisor.frontends.onnx_model.text import shown, text
 from initadvisor.graph import Event, Graph, Node, Shape, Value
 from initadvisor.ops import ONNX, OPERATORS, Operator
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto, TensorProto
-
-Binding = int | Tensor
-"""The id of a Value that flows, or a tensor whose elements are known."""
-
+    from onnx import GraphProto, NodeProto
 
 PENDING = -1
 """Stands for a parameter among a node's inputs until all uses are known and `parameters.assign` names it."""
-
-
-class Names:
-    """The names that one graph defines, and through it those of the graphs around it."""
-
-    __slots__ = ("_outer", "_own", "declared", "readers")
-
-    def __init__(self, outer: Names | None, shapes: Declared) -> None:
-        self._own: dict[str, Binding] = {}
-        self._outer = outer
-        self.declared = shapes
-        self.readers: integer.Readers | None = None
-
-    def bind(self, name: str, binding: Binding) -> None:
-        """Define a name here."""
-        self._own[name] = binding
-
-    def find(self, name: str) -> Binding | None:
-        """What a name stands for, from the inside out."""
-        names: Names | None = self
-        while names is not None:
-            if name in names._own:
-                return names._own[name]
-            names = names._outer
-        return None
 
 
 class Builder:
     """Fills one `Graph` from the protobuf message of a model."""
 
     def __init__(
-        self, graph: Graph, reader: TensorReader, origin: Provenance, opsets: dict[str, int], limit: int
+        self,
+        graph: Graph,
+        reader: TensorReader,
+        origin: Provenance,
+        opsets: dict[str, int],
+        functions: Functions,
+        limit: int,
     ) -> None:
         self.graph = graph
         self.reader = reader
@@ -75,12 +58,14 @@ class Builder:
         self.opsets = opsets
         self.uses: list[Use] = []
         self.protos: list[NodeProto] = []
+        self._functions = functions
         self._limit = limit
         self._constants: dict[int, int] = {}
         self._kept: list[Tensor] = []
         self.scope: tuple[str, int] = ("", 0)
         self.folded_norms = 0
         self.forwarded: dict[str, Binding] = {}
+        self.given: dict[str, Any] = {}
 
     # --- graphs -----------------------------------------------------------------------------------------------
 
@@ -116,6 +101,8 @@ class Builder:
 
     def nodes(self, graph: GraphProto, names: Names, where: str) -> None:
         """Read the nodes of a graph whose inputs and initializers are bound."""
+        if len(graph.node) > 2 * self._limit:
+            raise LimitError(f"the model has {len(graph.node):,} nodes, more than the limit of {self._limit:,}")
         if any(proto.op_type in ("MatMulInteger", "ConvInteger") for proto in graph.node):
             names.readers = integer.Readers(graph)
         given = {text(v.name) for v in graph.input} | {text(t.name) for t in graph.initializer}
@@ -131,7 +118,8 @@ class Builder:
         tensors = [binding for binding in found if isinstance(binding, Tensor)]
         if not tensors or len(tensors) < len(found) or not tensors[0].is_float:
             return False
-        made = moved(text(proto.output[0]), proto.op_type, tensors, [self.known(b) for b in found], attributes(proto))
+        attrs = attributes(proto.attribute, self.given)
+        made = moved(text(proto.output[0]), proto.op_type, tensors, [self.known(b) for b in found], attrs)
         if made is not None:
             names.bind(text(proto.output[0]), made)
         return made is not None
@@ -158,22 +146,40 @@ class Builder:
         standard = domain in ("", "ai.onnx")
         spelling = op_type if standard else f"{domain}::{op_type}"
         opset = self.opsets.get("" if standard else domain, 1)
-        inputs = [self.resolve(text(name), names, proto) if name else None for name in proto.input]
-        attrs = attributes(proto)
+        inputs = [self._read(text(name), names, proto) if name else None for name in proto.input]
+        attrs = attributes(proto.attribute, self.given) if proto.attribute else {}
         outer = self.scope
-        self.scope = self.origin.scope(proto) or outer
+        if self.origin.exporter:
+            self.scope = self.origin.scope(proto) or outer
         try:
-            if standard and self._known(proto, op_type, inputs, attrs, opset, names):
+            if self._functions and self._called(proto, inputs, attrs, names):
                 return
+            if standard and len(proto.output) == 1 and proto.output[0]:
+                output = text(proto.output[0])
+                made = static(self, output, op_type, inputs, attrs, opset)
+                if made is not None:
+                    names.bind(output, made)
+                    return
             special = SPECIAL.get(spelling)
             if special is not None and special(self, proto, inputs, attrs, names):
                 return
-            if control.subgraphs(attrs):
+            if attrs and control.subgraphs(attrs):
                 control.region(self, proto, spelling, inputs, attrs, names)
                 return
             self.plain(proto, spelling, opset, inputs, attrs, names)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            what = f"node {shown(proto.name)} ({shown(op_type)})"
+            raise FormatError(
+                f"{what} has attributes or inputs that its operator cannot have: {shown(str(error))}"
+            ) from error
         finally:
             self.scope = outer
+
+    def _called(self, proto: NodeProto, inputs: Sequence[Binding | None], attrs: dict[str, Any], names: Names) -> bool:
+        body = self._functions.get(function_key(proto.domain, proto.op_type, proto.overload))
+        if body is not None:
+            read_call(self, proto, body, inputs, attrs, names)
+        return body is not None
 
     def plain(
         self,
@@ -188,19 +194,21 @@ class Builder:
     ) -> Node:
         """Read a node by its entry in the operator table, as an opaque node where there is none."""
         entry = entry or ONNX.get(spelling)
-        attrs = {name: value for name, value in attrs.items() if not hasattr(value, "DESCRIPTOR")}
+        if attrs:
+            attrs = {name: value for name, value in attrs.items() if isinstance(value, int | float | str | tuple)}
         if entry is None:
             found = [(f"input{i}", binding) for i, binding in enumerate(inputs)]
             return self.emit(proto, "opaque", spelling, found, attrs, names, None)
         placed, extra = place(entry, spelling, inputs, attrs)
-        if entry.name == "index_select" and _is_table(inputs, attrs):
-            entry, placed = EMBEDDING, [("indices", inputs[1]), ("weight", inputs[0])]
-        first = next((binding for slot, binding in placed if slot == "input"), inputs[0] if inputs else None)
-        weight = next((binding for slot, binding in placed if slot == "weight"), None)
-        shapes = tuple(names.declared.get(text(name), (None, None))[1] for name in proto.output)
-        call = Call(spelling, opset, self.shape(first), shapes, self.shape(weight))
-        made = canonical(entry, call, attrs)
-        return self.emit(proto, entry.name, spelling, placed + extra, made, names, entry, outputs)
+        if entry.name == "index_select" and looks_up(inputs, attrs):
+            entry, placed = OPERATORS["embedding"], [("indices", inputs[1]), ("weight", inputs[0])]
+        if attrs or not formless(entry, spelling):
+            slots = dict(placed)
+            first = slots.get("input", inputs[0] if inputs else None)
+            shapes = tuple(names.declared.get(text(name), (None, None))[1] for name in proto.output)
+            call = Call(spelling, opset, self.shape(first), shapes, self.shape(slots.get("weight")), bool(extra))
+            attrs = canonical(entry, call, attrs)
+        return self.emit(proto, entry.name, spelling, placed + extra, attrs, names, entry, outputs)
 
     def emit(
         self,
@@ -229,10 +237,21 @@ class Builder:
         for output in outputs:
             self.graph.values[output].producer = at
         if entry is not None and outputs:
-            first = self.graph.values[outputs[0]]
-            if first.shape is None or None in first.shape:
-                first.shape = complete(op, entry.family, [self.shape(b) for _, b in inputs], attrs, first.shape)
+            self._complete(node, entry, [binding for _, binding in inputs])
         return node
+
+    def _complete(self, node: Node, entry: Operator, inputs: Sequence[Binding | None]) -> None:
+        values = self.graph.values
+        outputs = [values[output] for output in node.outputs]
+        if all(value.dtype is not None and value.shape is not None and None not in value.shape for value in outputs):
+            return
+        while inputs and inputs[-1] is None:
+            inputs = inputs[:-1]
+        dtypes = [b.dtype if isinstance(b, Tensor) else values[b].dtype if b is not None else None for b in inputs]
+        complete(node, entry, outputs, [self.shape(binding) for binding in inputs], dtypes)
+        shape = outputs[0].shape
+        if node.op == "reshape" and shape is not None and None not in shape:
+            node.attrs["shape"] = shape
 
     def between(self, proto: NodeProto, what: str) -> int:
         """A value inside of what one ONNX node stands for."""
@@ -287,6 +306,10 @@ class Builder:
         self.graph.values.append(Value(at, name, shape, dtype, kind, constant=constant))
         return at
 
+    def _read(self, name: str, names: Names, proto: NodeProto) -> Binding | None:
+        found = self.resolve(name, names, proto)
+        return None if found is ABSENT else found
+
     def resolve(self, name: str, names: Names, where: NodeProto | str) -> Binding:
         """What a name is bound to; raises FormatError where nothing makes it."""
         found = names.find(name)
@@ -326,161 +349,7 @@ class Builder:
         """Log something assumed while reading."""
         self.graph.events.append(Event(kind, message, where))
 
-    # --- known tensors ----------------------------------------------------------------------------------------
-
-    def _known(
-        self,
-        proto: NodeProto,
-        op_type: str,
-        inputs: Sequence[Binding | None],
-        attrs: dict[str, Any],
-        opset: int,
-        names: Names,
-    ) -> bool:
-        """Bind the output of a node that only makes or moves known tensors; False where it has to be a node."""
-        if len(proto.output) != 1 or not proto.output[0]:
-            return False
-        output = text(proto.output[0])
-        made: Tensor | None = None
-        if op_type == "Constant":
-            made = self._constant(output, attrs)
-        elif op_type == "ConstantOfShape":
-            made = self._filled(output, inputs, attrs)
-        elif op_type == "Identity" and isinstance(inputs[0] if inputs else None, Tensor):
-            made = inputs[0].renamed(output)  # type: ignore[union-attr]
-        elif op_type in ("Shape", "Size") and inputs:
-            made = self._dimensions(output, op_type, self.shape(inputs[0]), attrs)
-        elif op_type in RULES and _foldable(inputs, self.origin):
-            result = fold(op_type, [self.known(b) for b in inputs], attrs, opset)
-            made = None if result is None else known_tensor(output, result)
-        if made is None:
-            return False
-        names.bind(output, made)
-        return True
-
-    def _constant(self, name: str, attrs: dict[str, Any]) -> Tensor | None:
-        value = attrs.get("value")
-        if value is not None and hasattr(value, "raw_data"):
-            proto: TensorProto = value
-            return self.reader.read(proto, name, "constant")
-        if attrs.get("sparse_value") is not None:
-            return self.reader.read_sparse(attrs["sparse_value"], name)
-        for key, dtype in (
-            ("value_float", np.float32),
-            ("value_floats", np.float32),
-            ("value_int", np.int64),
-            ("value_ints", np.int64),
-        ):
-            if key in attrs:
-                return known_tensor(name, np.asarray(attrs[key], dtype))
-        return None
-
-    def _filled(self, name: str, inputs: Sequence[Binding | None], attrs: dict[str, Any]) -> Tensor | None:
-        shape = self.known(inputs[0] if inputs else None, 64)
-        if shape is None or shape.dtype.kind not in "iu" or shape.ndim != 1:
-            return None
-        if (shape < 0).any():
-            raise FormatError(f"ConstantOfShape {shown(name)} has a negative dimension: {shape.tolist()[:8]}")
-        proto = attrs.get("value")
-        value = self.reader.read(proto, f"{name} (value)", "constant") if hasattr(proto, "raw_data") else None
-        array = None if value is None else value.array()
-        if value is not None and (array is None or array.size != 1):
-            raise FormatError(f"ConstantOfShape {shown(name)}: its value is not one number")
-        fill = 0.0 if array is None else float(array.reshape(-1)[0].real)
-        dtype = "float32" if value is None else value.dtype
-        weight = isinstance(inputs[0], Tensor) and inputs[0].origin == "initializer"
-        return Tensor(name, dtype, tuple(int(d) for d in shape), "filled", None, fill=fill, direct=weight)
-
-    def _dimensions(self, name: str, op_type: str, shape: Shape | None, attrs: dict[str, Any]) -> Tensor | None:
-        if shape is None or any(size is None for size in shape):
-            return None
-        sizes = np.asarray(shape, np.int64).reshape(-1)
-        if op_type == "Size":
-            return known_tensor(name, np.asarray(np.prod(sizes), np.int64))
-        return known_tensor(name, sizes[attrs.get("start", 0) : attrs.get("end", len(sizes))])
-
-
-def place(
-    entry: Operator, spelling: str, inputs: Sequence[Binding | None], attrs: dict[str, Any]
-) -> tuple[list[tuple[str, Binding | None]], list[tuple[str, Binding | None]]]:
-    """A node's inputs under the entry's slots, in their order; known inputs that name an attribute go into `attrs`.
-
-    An input that names an attribute and is not known comes back as one of the extra inputs behind the slots.
-    """
-    declared_names = entry.onnx_inputs.get(spelling)
-    order = declared_names.split() if declared_names is not None else list(entry.slots)
-    slots: dict[str, Binding | None] = {}
-    rest: list[tuple[str, Binding | None]] = []
-    extra: list[tuple[str, Binding | None]] = []
-    variadic = order[-1] if order and order[-1].endswith("...") else None
-    for position, binding in enumerate(inputs):
-        name = order[position] if position < len(order) else variadic or f"input{position}"
-        if name == variadic:
-            rest.append((name, binding))
-        elif name in entry.slots:
-            slots[name] = binding
-        elif binding is not None:
-            array = binding.array() if isinstance(binding, Tensor) and binding.size <= FOLD_ELEMENTS else None
-            if array is None:
-                extra.append((name, binding))
-            else:
-                attrs[name] = plain(array)
-    placed: list[tuple[str, Binding | None]] = [(s, slots.get(s)) for s in entry.slots if not s.endswith("...")]
-    return placed + rest, extra
-
-
-def _foldable(inputs: Sequence[Binding | None], origin: Provenance) -> bool:
-    """Whether all are small and none is a weight: whole numbers, scalars, and what was computed from them."""
-    for binding in inputs:
-        if isinstance(binding, int) or (binding is not None and binding.size > FOLD_ELEMENTS):
-            return False
-        if binding is None or not binding.is_float or binding.origin == "derived":
-            continue
-        if binding.size > 1 or is_named(binding, origin):
-            return False
-    return any(binding is not None for binding in inputs)
-
-
-def _is_table(inputs: Sequence[Binding | None], attrs: dict[str, Any]) -> bool:
-    """Whether a Gather looks rows of a float table up: an embedding."""
-    data, indices = (*inputs, None, None)[:2]
-    if not isinstance(data, Tensor) or indices is None or not data.is_float or len(data.shape) < 2:
-        return False
-    if isinstance(indices, Tensor) and indices.size <= 1:
-        return False  # one fixed row: a selection
-    return int(attrs.get("axis", 0)) in (0, -len(data.shape))
-
 
 def _repeated(names: Iterable[str]) -> str:
     seen: set[str] = set()
     return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-
-
-EMBEDDING = OPERATORS["embedding"]
-Special = Callable[[Builder, "NodeProto", Sequence[Binding | None], dict[str, Any], Names], bool]
-SPECIAL: dict[str, Special] = {
-    "If": control.branch,
-    "Loop": control.loop,
-    "Scan": control.scan,
-    "LSTM": recurrent.translate,
-    "GRU": recurrent.translate,
-    "RNN": recurrent.translate,
-    "DequantizeLinear": quantized.dequantize,
-    "QuantizeLinear": quantized.quantize,
-    "com.microsoft::QuantizeLinear": quantized.quantize,
-    "com.microsoft::DequantizeLinear": quantized.dequantize,
-    "Conv": folded_norms.convolution,
-    "ConvTranspose": folded_norms.convolution,
-    "com.microsoft::FusedConv": contrib.fused_convolution,
-    "com.microsoft::FusedMatMul": contrib.fused_product,
-    "com.microsoft::FusedGemm": contrib.fused_gemm,
-    "com.microsoft::BiasGelu": contrib.biased_gelu,
-    "com.microsoft::FastGelu": contrib.biased_gelu,
-    "com.microsoft::QGemm": contrib.quantized_gemm,
-    "com.microsoft::MatMulNBits": contrib.blockwise_product,
-    "MatMulInteger": integer.product,
-    "ConvInteger": integer.product,
-    "QLinearConv": quantized.convolution,
-    "QLinearMatMul": quantized.product,
-}
-"""Operators that are more than one renamed node; each handler says False where the plain way will do."""

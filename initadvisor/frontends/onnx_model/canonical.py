@@ -26,6 +26,13 @@ class Call:
     shape: Shape | None
     output_shapes: tuple[Shape | None, ...]
     weight_shape: Shape | None = None
+    open: bool = False
+    """Whether an attribute comes as an input that the model computes."""
+
+
+def formless(entry: Operator, spelling: str) -> bool:
+    """Whether a node without attributes stays without."""
+    return entry.name not in _FORMS and entry.family not in _FAMILY_FORMS and spelling not in entry.onnx_defaults
 
 
 def canonical(entry: Operator, call: Call, attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,12 +92,9 @@ def _convolution(attrs: dict[str, Any], call: Call) -> None:
 def _reduction(attrs: dict[str, Any], call: Call) -> None:
     if "keepdim" in attrs:
         attrs["keepdim"] = bool(attrs["keepdim"])
-    dim = attrs.get("dim")
-    if isinstance(dim, tuple):
-        attrs["dim"] = dim if dim or attrs.get("noop_with_empty_axes") else None
-    elif dim is None and not attrs.get("noop_with_empty_axes"):
-        attrs["dim"] = None
-    attrs.pop("noop_with_empty_axes", None)
+    nothing = () if attrs.pop("noop_with_empty_axes", 0) else None
+    if not call.open:
+        attrs["dim"] = attrs.get("dim") or nothing
 
 
 def _softmax(attrs: dict[str, Any], call: Call) -> None:
@@ -165,6 +169,8 @@ def _dims(attrs: dict[str, Any], call: Call) -> None:
     dim = attrs.get("dim")
     if isinstance(dim, int):
         attrs["dim"] = (dim,)
+    elif dim is None and not call.open:
+        attrs["dim"] = None
 
 
 def _split(attrs: dict[str, Any], call: Call) -> None:
@@ -176,14 +182,14 @@ def _split(attrs: dict[str, Any], call: Call) -> None:
         whole = call.shape[dim] if call.shape is not None and -len(call.shape) <= dim < len(call.shape) else None
         if all(size is not None for size in sizes):
             attrs["split_size_or_sections"] = sizes
-        elif whole is not None:
+        elif whole is not None and not call.open:
             size = -(-whole // count)
             attrs["split_size_or_sections"] = tuple(min(size, whole - size * i) for i in range(count))
 
 
 def _slice(attrs: dict[str, Any], call: Call) -> None:
     start = attrs.get("start")
-    if isinstance(start, tuple):
+    if isinstance(start, tuple) and not call.open:
         attrs.setdefault("dim", tuple(range(len(start))))
         attrs.setdefault("step", (1,) * len(start))
 

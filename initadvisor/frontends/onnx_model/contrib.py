@@ -16,7 +16,8 @@ from initadvisor.ops import ONNX, OPERATORS
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from initadvisor.frontends.onnx_model.builder import Binding, Builder, Names
+    from initadvisor.frontends.onnx_model.builder import Builder
+    from initadvisor.frontends.onnx_model.names import Binding, Names
 
 Inputs = Sequence["Binding | None"]
 

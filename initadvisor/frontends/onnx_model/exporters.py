@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from initadvisor.frontends.onnx_model.text import text
+from initadvisor.frontends.onnx_model.text import long_text, text
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -130,5 +130,5 @@ def _call(scope: str) -> tuple[str, int]:
 def _property(properties: Iterable[object], key: str) -> str | None:
     for entry in properties:
         if entry.key == key:  # type: ignore[attr-defined]
-            return text(entry.value)  # type: ignore[attr-defined]
+            return long_text(entry.value)  # type: ignore[attr-defined]
     return None

@@ -18,7 +18,8 @@ from initadvisor.ops import ONNX, OPERATORS
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from initadvisor.frontends.onnx_model.builder import Binding, Builder, Names
+    from initadvisor.frontends.onnx_model.builder import Builder
+    from initadvisor.frontends.onnx_model.names import Binding, Names
 
 _FOLDED_NAME = re.compile(r"^onnx::Conv_\d+$")
 _ATTRS = {"eps": 1e-5, "momentum": 0.1, "training": False, "folded": True}

@@ -1,49 +1,82 @@
-"""Model-local functions, expanded in place after their expansion has been counted."""
+"""Model-local functions, read in the place of their calls after the expansion has been counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from initadvisor.errors import FormatError, LimitError
+from initadvisor.frontends.onnx_model.attributes import attributes
+from initadvisor.frontends.onnx_model.names import ABSENT, Binding, Names
+from initadvisor.frontends.onnx_model.ordering import ordered
 from initadvisor.frontends.onnx_model.text import shown, text
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import FunctionProto, ModelProto, NodeProto
+
+    from initadvisor.frontends.onnx_model.builder import Builder
 
 Key = tuple[str, str, str]
+Functions = dict[Key, "FunctionProto"]
 
 _DEPTH_LIMIT = 100
 """Functions that call functions; the deepest real model seen has 11."""
 
 
-def expand_functions(model: ModelProto, limit: int) -> ModelProto:
-    """The model with every call of a local function replaced by its body.
+def functions(model: ModelProto, limit: int) -> Functions:
+    """The functions of a model by domain, name and overload, once their expansion has been counted.
 
-    Raises LimitError where that would make more than `limit` nodes, FormatError where a function calls itself or is
-    defined twice. A function of another operator set version than the model's stays a call.
+    Raises LimitError where expanding every call would make more than `limit` nodes or nest too deeply, FormatError
+    where a function calls itself or is defined twice.
     """
-    calls: dict[Key, Counter[Key]] = {}
+    found: Functions = {}
     for function in model.functions:
-        key = (_domain(function.domain), text(function.name), text(function.overload))
-        if key in calls:
+        key = function_key(function.domain, function.name, function.overload)
+        if key in found:
             raise FormatError(f"function {shown(key[1])} is defined twice")
-        calls[key] = _calls(function.node)
-    graph = _calls(model.graph.node)
+        found[key] = function
+    if not found:
+        return found
+    calls = {key: _calls(function.node) for key, function in found.items()}
     sizes = _sizes(calls)
-    total = sum(count * sizes.get(key, 1) for key, count in graph.items())
+    total = sum(count * sizes.get(key, 1) for key, count in _calls(model.graph.node).items())
     if total > limit:
         raise LimitError(f"the model has {total:,} nodes with its functions expanded, more than the limit of {limit:,}")
-    if not any(key in calls for key in graph):
-        return model
-    from onnx import inliner
+    return found
 
+
+def function_key(domain: str | bytes, name: str | bytes, overload: str | bytes) -> Key:
+    """What tells functions apart; the standard domain has two spellings."""
+    known = text(domain)
+    return ("" if known == "ai.onnx" else known, text(name), text(overload))
+
+
+def read_call(
+    builder: Builder,
+    proto: NodeProto,
+    function: FunctionProto,
+    inputs: Sequence[Binding | None],
+    attrs: dict[str, Any],
+    names: Names,
+) -> None:
+    """Read the nodes of a function in the place of a call of it."""
+    inner = Names(None, {})
+    for name, binding in zip(function.input, [*inputs, *[None] * len(function.input)], strict=False):
+        inner.bind(text(name), ABSENT if binding is None else binding)
+    own = {("" if e.domain == "ai.onnx" else text(e.domain)): e.version for e in function.opset_import}
+    outer = builder.opsets, builder.given
+    builder.given = attributes(function.attribute_proto, {}) | attrs
+    builder.opsets = builder.opsets | own
     try:
-        return inliner.inline_local_functions(model)
-    except Exception as error:  # its C++ raises several kinds
-        reason = str(error).split("\n")[0][:200]
-        raise FormatError(f"the functions of the model cannot be expanded: {reason}") from None
+        where = f"function {shown(function.name)}"
+        for node in ordered(function.node, function.input, where):
+            builder.node(node, inner)
+        for name, result in zip(proto.output, function.output, strict=False):
+            if name:
+                names.bind(text(name), builder.resolve(text(result), inner, where))
+    finally:
+        builder.opsets, builder.given = outer
 
 
 def _sizes(calls: dict[Key, Counter[Key]]) -> dict[Key, int]:
@@ -79,15 +112,10 @@ def _calls(nodes: Iterable[NodeProto]) -> Counter[Key]:
     """How often each operator is called, subgraphs included."""
     found: Counter[Key] = Counter()
     for node in nodes:
-        found[_domain(node.domain), text(node.op_type), text(node.overload)] += 1
+        found[function_key(node.domain, node.op_type, node.overload)] += 1
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 found.update(_calls(attribute.g.node))
             for graph in attribute.graphs:
                 found.update(_calls(graph.node))
     return found
-
-
-def _domain(domain: str | bytes) -> str:
-    name = text(domain)
-    return "" if name == "ai.onnx" else name

@@ -17,7 +17,8 @@ from initadvisor.ops import ONNX
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
-    from initadvisor.frontends.onnx_model.builder import Binding, Builder, Names
+    from initadvisor.frontends.onnx_model.builder import Builder
+    from initadvisor.frontends.onnx_model.names import Binding, Names
 
 
 class Readers:

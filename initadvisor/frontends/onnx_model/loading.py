@@ -13,14 +13,15 @@ from initadvisor.frontends.onnx_model.builder import Builder
 from initadvisor.frontends.onnx_model.document import open_document
 from initadvisor.frontends.onnx_model.exporters import provenance
 from initadvisor.frontends.onnx_model.external import ExternalFiles
-from initadvisor.frontends.onnx_model.functions import expand_functions
+from initadvisor.frontends.onnx_model.functions import functions
 from initadvisor.frontends.onnx_model.parameters import assign
-from initadvisor.frontends.onnx_model.shapes import set_input_shapes, with_shapes
-from initadvisor.frontends.onnx_model.tensors import TensorReader
+from initadvisor.frontends.onnx_model.shapes import set_input_shapes
+from initadvisor.frontends.onnx_model.tensor_reader import TensorReader
 from initadvisor.frontends.onnx_model.text import text
 from initadvisor.frontends.onnx_model.wire import Payloads
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.graph import Coverage, Graph
+from initadvisor.ops import operator
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -45,14 +46,12 @@ def load(path: str | Path, options: LoadOptions | None = None) -> Graph:
 
 def _read(model: ModelProto, path: Path, payloads: Payloads, data: np.ndarray, options: LoadOptions) -> Graph:
     opsets = _opsets(model)
-    model = expand_functions(model, options.max_nodes)
-    notes: list[str] = []
+    known = functions(model, options.max_nodes)
     if options.input_shapes is not None:
         set_input_shapes(model, options.input_shapes)
-    model = with_shapes(model, notes)
-    graph = Graph(str(path), "onnx", coverage=Coverage("onnx", notes=notes))
-    reader = TensorReader(payloads, data, ExternalFiles(path.resolve().parent, options))
-    builder = Builder(graph, reader, provenance(model), opsets, options.max_nodes)
+    graph = Graph(str(path), "onnx", coverage=Coverage("onnx"))
+    reader = TensorReader(payloads, data, ExternalFiles(path.absolute().parent, options))
+    builder = Builder(graph, reader, provenance(model), opsets, known, options.max_nodes)
     builder.main(model.graph)
     assign(builder)
     _note(builder)
@@ -92,8 +91,22 @@ def _note(builder: Builder) -> None:
 
 
 def _cover(graph: Graph) -> None:
-    """Say which operators the table does not know."""
+    """Say which operators the table does not know, and which weights are there but not read as numbers."""
     opaque = Counter(node.native for node in graph.nodes if node.op == "opaque")
     graph.coverage.opaque = dict(opaque)
     total = len(graph.nodes)
     graph.coverage.operators = 1.0 - sum(opaque.values()) / total if total else 1.0
+    weighted = {v for node in graph.nodes if _reads_weights(node.op) for v in node.inputs if v is not None}
+    read = {graph.values[v].parameter for v in weighted}
+    quantized = [p for p in graph.parameters.values() if p.name in read and not p.is_float]
+    if quantized:
+        graph.coverage.notes.append(f"{len(quantized)} quantized weights were not read: their scale was not found")
+    unreadable = [p for p in graph.parameters.values() if p.is_float and p.source is None]
+    if unreadable:
+        kinds = ", ".join(sorted({p.dtype for p in unreadable}))
+        graph.coverage.notes.append(f"{len(unreadable)} weights were not read: their type ({kinds}) is not known here")
+
+
+def _reads_weights(op: str) -> bool:
+    entry = operator(op)
+    return entry is not None and entry.family in ("weighted", "embedding", "recurrent")

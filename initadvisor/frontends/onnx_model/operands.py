@@ -38,8 +38,11 @@ def role(tensor: Tensor, entry: Operator | None, slot: str, origin: Provenance) 
     if tensor.origin == "derived":
         return plain
     said = origin.kinds.get(tensor.name)
-    if origin.folded.get(tensor.name) == ():
+    folded = origin.folded.get(tensor.name)
+    if folded == ():
         return plain  # dynamo computed it from constants alone
+    if said is None and folded is not None and len(folded) == 1 and tensor.size > 1:
+        said = origin.kinds.get(folded[0])
     if said is not None and (tensor.is_float or said == "buffer"):
         return "parameter" if said == "parameter" else "buffer" if said == "buffer" else plain
     family = entry.family if entry is not None else ""
@@ -58,7 +61,7 @@ def role(tensor: Tensor, entry: Operator | None, slot: str, origin: Provenance) 
     if tensor.size <= 1:
         return "parameter" if is_named(tensor, origin) else "constant"
     if origin.exporter == "dynamo" and origin.targets:
-        return "parameter" if len(origin.folded.get(tensor.name, ())) == 1 else plain
+        return plain
     if origin.exporter == "torchscript" and tensor.origin == "constant" and origin.stored_weights:
         return plain
     return plain if _is_mask(tensor) else "parameter"

@@ -13,6 +13,7 @@ from initadvisor.frontends.onnx_model import calls, ties
 from initadvisor.frontends.onnx_model.builder import Builder
 from initadvisor.frontends.onnx_model.naming import BLOCK, Named, Naming
 from initadvisor.frontends.onnx_model.operands import Use
+from initadvisor.frontends.onnx_model.pieces import pieces_of
 from initadvisor.frontends.onnx_model.tensors import Tensor, uniform
 from initadvisor.graph import Event, Parameter
 
@@ -64,7 +65,9 @@ def _enter(builder: Builder, naming: Naming, name: str, family: list[Named], tak
     aliases = tuple(n for n in dict.fromkeys(others) if n not in taken) if len(family) > 1 else ()
     stored = tuple(n for n in dict.fromkeys(_stored_in(first)) if n != name)
     buffer = all(named.use.buffer for named in family)
-    graph.parameters[name] = Parameter(name, first.shape, first.dtype, first.source(), aliases, None, buffer, stored)
+    pieces = tuple((piece.tensor.storage.name, piece.start, piece.stop) for piece in pieces_of(first))
+    source = first.source()
+    graph.parameters[name] = Parameter(name, first.shape, first.dtype, source, aliases, None, buffer, stored, pieces)
     values: dict[tuple[int, ...], int] = {}
     for named in family:
         shape = named.use.tensor.shape

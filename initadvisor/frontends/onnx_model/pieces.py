@@ -31,9 +31,22 @@ class PiecesSource:
         self.shape = shape
 
     def chunks(self, elements: int) -> Iterator[np.ndarray]:
-        """Yield the elements in C order; a chunk ends early where a part ends."""
+        """Yield the elements in C order, `elements` at a time also across the parts."""
+        kept: list[np.ndarray] = []
+        size = 0
         for part in self._parts:
-            yield from part.chunks(elements)
+            for chunk in part.chunks(elements):
+                if not size and chunk.size == elements:
+                    yield chunk
+                    continue
+                kept.append(chunk.copy())  # a chunk is valid until the next one only
+                size += chunk.size
+                if size >= elements:
+                    whole = np.concatenate(kept)
+                    yield whole[:elements]
+                    kept, size = [whole[elements:]], size - elements
+        if size:
+            yield np.concatenate(kept)
 
     def raw(self) -> np.ndarray | None:
         """None: the parts do not lie side by side."""
@@ -128,6 +141,8 @@ def _sliced(name: str, data: Tensor, known: Sequence[np.ndarray | None], attrs: 
 
 def recurrent_moves(graph: GraphProto) -> set[int]:
     """Positions of the nodes that do nothing but arrange stored weights for recurrent nodes."""
+    if not any(node.op_type in _RECURRENT for node in graph.node):
+        return set()
     maker: dict[str, int] = {}
     readers: dict[str, set[int]] = {}
     weights: set[str] = set()

@@ -16,7 +16,8 @@ from initadvisor.ops import OPERATORS
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from initadvisor.frontends.onnx_model.builder import Binding, Builder, Names
+    from initadvisor.frontends.onnx_model.builder import Builder
+    from initadvisor.frontends.onnx_model.names import Binding, Names
 
 _TORCH_ORDER = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 """For each gate as torch stacks them, its place in ONNX's stack (LSTM i, o, f, c; GRU z, r, h)."""

@@ -1,8 +1,7 @@
-"""Shapes and types of the values of a model: what the file declares, completed by onnx's own inference."""
+"""Shapes and types that a file declares for its values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from initadvisor.errors import UsageError
@@ -16,25 +15,7 @@ if TYPE_CHECKING:
 Declared = dict[str, tuple[str | None, Shape | None]]
 """Value name to (dtype, shape)."""
 
-_NODE_LIMIT = 250_000
 _RANK_LIMIT = 64
-
-
-def with_shapes(model: ModelProto, notes: list[str]) -> ModelProto:
-    """The model with the shapes of its values inferred where some are missing; says in `notes` where that failed."""
-    if _complete(model.graph):
-        return model
-    if len(model.graph.node) > _NODE_LIMIT:
-        notes.append("shapes were not inferred: the graph is too large")
-        return model
-    from onnx import shape_inference
-
-    try:
-        return shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # its C++ raises several kinds
-        reason = str(error).strip().split("\n")[0][:160]
-        notes.append(f"shapes were not inferred: {reason}")
-        return model
 
 
 def set_input_shapes(model: ModelProto, shapes: tuple[tuple[int, ...], ...]) -> None:
@@ -48,10 +29,14 @@ def set_input_shapes(model: ModelProto, shapes: tuple[tuple[int, ...], ...]) -> 
         dims = value.type.tensor_type.shape.dim
         if len(dims) not in (0, len(shape)):
             raise UsageError(f"input {shown(value.name)} has {len(dims)} dimensions; the given shape has {len(shape)}")
+        if any(not 0 <= size < 1 << 62 for size in shape):
+            raise UsageError(f"{shape} is no shape that input {shown(value.name)} can have")
         del dims[:]
         for size in shape:
             dims.add().dim_value = size
     del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
 
 
 def declared(graph: GraphProto) -> Declared:
@@ -72,20 +57,3 @@ def value_type(value: ValueInfoProto) -> tuple[str | None, Shape | None]:
     if not tensor.HasField("shape") or len(tensor.shape.dim) > _RANK_LIMIT:
         return dtype, None
     return dtype, tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim)
-
-
-def _complete(graph: GraphProto) -> bool:
-    known = {value.name for value in _with_shape(graph.value_info)} | {
-        value.name for value in _with_shape(graph.output)
-    }
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g") or len(attribute.graphs):
-                return False
-        if any(output and output not in known for output in node.output):
-            return False
-    return True
-
-
-def _with_shape(values: Iterable[ValueInfoProto]) -> Iterable[ValueInfoProto]:
-    return (value for value in values if value.type.tensor_type.HasField("shape"))
