@@ -97,7 +97,8 @@ class Parameter:
     `source` is None where the elements are not there (meta device, shapes only): facts about them are unknown.
     `aliases` are further names of the same storage (tied weights). `trainable` is None where the source cannot say.
     `stored_in` names the tensors of the file that hold the elements, where their names differ from `name`; parameters
-    that name the same one are equal by value and were merged by an exporter: that is no tie.
+    that name the same one are equal by value and were merged by an exporter: that is no tie. `pieces` says where the
+    elements lie in C order: (tensor of the file, first element, end), empty where that is not known.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Parameter:
     trainable: bool | None = None
     buffer: bool = False
     stored_in: tuple[str, ...] = ()
+    pieces: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def size(self) -> int:

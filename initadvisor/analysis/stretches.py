@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from initadvisor.analysis.activation_shape import scalar_function
 from initadvisor.graph import Activation
-from initadvisor.ops.gains import moments
+from initadvisor.ops.gains import Moments, moments
 
 MAX_NAMES = 8
 """Layers before a concatenation that are kept by name."""
@@ -27,7 +27,8 @@ class Link:
 
     previous: the layers whose output comes in, with neither norm nor attention nor residual add between; empty where
     a stretch starts. gain: rms(W) sqrt(fan_in), None where unknown. bias: rms of the bias. default: whether the
-    weights look like the framework's default draw.
+    weights look like the framework's default draw. row_sums: mean square of the sums of the weight's rows over that of
+    independent elements: at 0 the mean of what comes in, the same for every input, reaches no unit.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Link:
     activation: Activation | None
     bias: float = 0.0
     default: bool = False
+    row_sums: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Stretch:
 
     depth: layers so far, this one included. log_signal: log of the factor on small differences, so far.
     log_weakest: log of its smallest factor. second: second moment of the output. defaults: layers that keep the
-    default draw. ends: whether no further layer of the stretch follows.
+    default draw. ends: whether no further layer of the stretch follows. mean: mean of the output.
     """
 
     start: str
@@ -54,6 +56,7 @@ class Stretch:
     second: float
     defaults: int
     ends: bool = True
+    mean: float = 0.0
 
     @property
     def signal(self) -> float:
@@ -107,16 +110,18 @@ def _joined(before: Sequence[Stretch]) -> Stretch | None:
 def _through(link: Link, before: Stretch | None) -> Stretch | None:
     if link.gain is None or link.gain <= 0.0 or not math.isfinite(link.gain) or link.activation is None:
         return None
-    second = 1.0 if before is None else before.second
-    after = activation_moments(link.activation, link.gain**2 * second + link.bias**2)
+    second = 1.0 if before is None else before.second - (1.0 - min(link.row_sums, 1.0)) * before.mean**2
+    reached = link.gain**2 * second + link.bias**2
+    after = activation_moments(link.activation, reached)
     if after is None:
         return None
     second, slope = after
+    mean = activation_mean(link.activation, reached)
     if slope <= 0.0:
         return None
     log_factor = math.log(link.gain) + 0.5 * math.log(slope)
     if before is None:
-        return Stretch(link.name, 1, log_factor, log_factor, second, int(link.default))
+        return Stretch(link.name, 1, log_factor, log_factor, second, int(link.default), mean=mean)
     return Stretch(
         before.start,
         before.depth + 1,
@@ -124,6 +129,7 @@ def _through(link: Link, before: Stretch | None) -> Stretch | None:
         min(before.log_weakest, log_factor),
         second,
         before.defaults + int(link.default),
+        mean=mean,
     )
 
 
@@ -136,16 +142,26 @@ def activation_moments(activation: Activation, second: float) -> tuple[float, fl
             return None
         return activation.second_moment * second, activation.slope_moment  # as if homogeneous
     # Three digits of log q are far below what a verdict needs and let layers of one kind share the integral.
-    exponent = round(math.log(min(max(second, 1e-30), 1e30)), 3)
-    return _moments(activation.name, activation.params, exponent)
+    found = _moments(activation.name, activation.params, _exponent(second))
+    return found.second, found.slope
+
+
+def activation_mean(activation: Activation, second: float) -> float:
+    """E[f] for a Gaussian pre-activation of a given second moment; 0 where f is unknown."""
+    if scalar_function(activation) is None or not 0.0 <= second < math.inf:
+        return 0.0
+    return _moments(activation.name, activation.params, _exponent(second)).mean
+
+
+def _exponent(second: float) -> float:
+    return round(math.log(min(max(second, 1e-30), 1e30)), 3)
 
 
 @lru_cache(maxsize=65536)
-def _moments(name: str, params: tuple[tuple[str, float], ...], log_second: float) -> tuple[float, float]:
+def _moments(name: str, params: tuple[tuple[str, float], ...], log_second: float) -> Moments:
     function = scalar_function(Activation(name, params))
     assert function is not None
-    found = moments(function, math.exp(log_second))
-    return found.second, found.slope
+    return moments(function, math.exp(log_second))
 
 
 def residual_growth(branches: Sequence[Sequence[Link]]) -> tuple[float, int]:

@@ -14,25 +14,21 @@ from typing import cast
 import numpy as np
 
 from initadvisor.analysis.facts.tensor import DrawFacts, TensorFacts
-from initadvisor.analysis.fingerprint import Evidence, Place, fingerprint, settle
+from initadvisor.analysis.fingerprint import Place, fingerprint, settle
+from initadvisor.analysis.fingerprint.evidence import SAMPLE, gather
 from initadvisor.analysis.places import places
 from initadvisor.analysis.tensors.duplicates import copies, duplicate_rows
 from initadvisor.analysis.tensors.moments import MAX_KEPT_LINES, Moments, finish, read_segment
 from initadvisor.analysis.tensors.rows import RowView, row_axes, row_view
-from initadvisor.analysis.tensors.sampling import element_sample, line_sample, whole
+from initadvisor.analysis.tensors.sampling import element_sample, whole
 from initadvisor.analysis.tensors.spectrum import effective_rank
 from initadvisor.analysis.tensors.tiles import segments
 from initadvisor.analysis.tensors.uninitialised import uninitialised_score
 from initadvisor.frontends.sources import ArraySource, DivisibleSource, FilledSource, release
 from initadvisor.graph import Graph, Parameter
 
-SAMPLE = 1 << 15
-"""Elements on which the costly statistics of a larger tensor are measured: kurtosis to 0.03, shares to 0.003."""
-
-LINES, COLUMNS = 128, 1024
-"""The submatrix on which the spectrum is measured."""
-
 RANK_LINES, RANK_COLUMNS = 64, 256
+"""The submatrix of which the effective rank is taken."""
 
 MAX_UNDIVIDED = 1 << 24
 """Elements of a source without random access that are read into memory; of a larger one nothing is measured."""
@@ -124,14 +120,13 @@ def _facts(task: _Task, moments: Moments) -> tuple[TensorFacts, tuple[object, ..
     parameter, source, view = task.parameter, task.source, task.view
     facts = _named(parameter)
     sample = element_sample(source, SAMPLE)
-    known = sample if moments.finite == view.size else sample[np.isfinite(sample)]
-    kurtosis = _kurtosis(known, moments.mean)
+    evidence = gather(source, moments, task.place, sample)
     if moments.finite:
         std, mean = moments.std, moments.mean
         facts.mean, facts.std, facts.rms = mean, std, sqrt(std * std + mean * mean) if std < 1e150 else std
         facts.min, facts.max, facts.absmax = moments.low, moments.high, moments.absmax
         facts.mean_z = mean * sqrt(moments.finite) / std if std > 0 else None
-        facts.kurtosis = kurtosis if std > 0 else None
+        facts.kurtosis = evidence.kurtosis if std > 0 else None
     facts.nan_count, facts.inf_count = moments.nan_count, moments.inf_count
     facts.constant = moments.low == moments.high and moments.finite == view.size
     facts.zero_fraction = float(np.mean(sample == 0))
@@ -145,13 +140,13 @@ def _facts(task: _Task, moments: Moments) -> tuple[TensorFacts, tuple[object, ..
         same = facts.constant
         facts.duplicate_rows = 1 - 1 / view.rows if same else duplicate_rows(source, view, moments.row_keys)
         facts.row_std_spread = None if same else _row_std_spread(moments)
+        facts.row_sums = None if same else _row_sums(moments, facts.rms)
     facts.uninitialised = uninitialised_score(sample, parameter.dtype)
-    lines = line_sample(source, LINES, COLUMNS)
-    if min(lines.shape, default=0) >= 4 and not facts.constant:
-        facts.effective_rank = effective_rank(lines[:RANK_LINES, :RANK_COLUMNS])
+    if min(evidence.lines.shape, default=0) >= 4 and not facts.constant:
+        facts.effective_rank = effective_rank(evidence.lines[:RANK_LINES, :RANK_COLUMNS])
     if not parameter.buffer:
-        facts.draw = fingerprint(Evidence(source, moments, known, lines, kurtosis, task.place))
-        facts.outlier_ratio = _outlier_ratio(moments, known, facts.draw)
+        facts.draw = fingerprint(evidence)
+        facts.outlier_ratio = _outlier_ratio(moments, evidence.sample, facts.draw)
     return facts, signature
 
 
@@ -183,6 +178,7 @@ def _named(parameter: Parameter) -> TensorFacts:
     return TensorFacts(
         name=parameter.name, dtype=parameter.dtype, shape=parameter.shape, rank=len(parameter.shape),
         count=parameter.size, buffer=parameter.buffer, trainable=parameter.trainable,
+        frozen=parameter.trainable is False,
     )  # fmt: skip
 
 
@@ -215,17 +211,18 @@ def _divisible(parameter: Parameter) -> DivisibleSource | None:
     return ArraySource(whole(source), shape=source.shape) if parameter.size <= MAX_UNDIVIDED else None
 
 
-def _kurtosis(sample: np.ndarray, mean: float) -> float:
-    if sample.size < 2:
-        return 0.0
-    square = np.square(sample.astype(np.float64) - mean)
-    second = float(square.mean())
-    return float(np.square(square / second).mean()) if second > 0 else 0.0
+def _row_sums(moments: Moments, rms: float | None) -> float | None:
+    """Mean square of the rows' sums over length * rms^2; None where rows are short or something is not finite."""
+    length = moments.row_length
+    if length < 2 or not rms or moments.nan_count or moments.inf_count:
+        return None
+    sums = moments.row_sum * moments.scale + moments.shift * length
+    return float(np.mean(np.square(sums))) / (length * rms * rms)
 
 
 def _row_std_spread(moments: Moments) -> float | None:
     """95th over 5th percentile of the standard deviation within rows; None where rows are short or constant."""
-    length = moments.view.length
+    length = moments.row_length
     if length < 2 or moments.nan_count or moments.inf_count:
         return None
     variance = moments.row_square / length - np.square(moments.row_sum / length)

@@ -52,10 +52,10 @@ def _squares_along(source: Any, size: int, inner: int) -> np.ndarray | None:
         rows_at_a_time = CHUNK // inner
         place = 0
         for chunk in source.chunks(rows_at_a_time * inner):
-            block = np.asarray(chunk, dtype=np.float64).reshape(-1, inner)
-            index = (place + np.arange(len(block))) % size
-            np.add.at(squares, index, np.einsum("ri,ri->r", block, block))
-            place += len(block)
+            rows = np.asarray(chunk, dtype=np.float64).reshape(-1, inner)
+            index = (place + np.arange(len(rows))) % size
+            np.add.at(squares, index, np.einsum("ri,ri->r", rows, rows))
+            place += len(rows)
         return squares
     place = 0
     for chunk in source.chunks(CHUNK):

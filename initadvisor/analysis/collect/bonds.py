@@ -108,8 +108,10 @@ class Bonds:
         weight, bias = self.weight(layer), self.bias(layer)
         method = weight.draw.method if weight is not None and weight.draw is not None else None
         rms = bias.rms if bias is not None and bias.rms is not None else 0.0
+        gain = None if weight is not None and weight.constant else self.gain(layer)
         before = tuple(n for n in layer.attrs.get("stretch_previous", ()) if self._steps(n))
-        return Link(layer.name, before, self.gain(layer), self.activation(layer), rms, method == "pytorch_default")
+        sums = weight.row_sums if weight is not None and weight.row_sums is not None else 1.0
+        return Link(layer.name, before, gain, self.activation(layer), rms, method == "pytorch_default", sums)
 
     def _steps(self, name: str) -> bool:
         layer = self.layers.get(name)
@@ -127,7 +129,13 @@ class Bonds:
         drawn = []
         for layer in self.graph.layers:
             stored, facts = self.layout_shape(layer), self.weight(layer)
-            if layer.kind != "linear" or stored is None or facts is None or not facts.rms or not math.isfinite(facts.rms):
+            if (
+                layer.kind != "linear"
+                or stored is None
+                or facts is None
+                or not facts.rms
+                or not math.isfinite(facts.rms)
+            ):
                 continue
             layout, shape = stored
             if layer.fan_in is None or layer.fan_out is None or layer.fan_in <= 0:
@@ -160,3 +168,24 @@ class Bonds:
             if original.weight != layer.weight:
                 found[layer.weight] = original.name
         return found
+
+    def is_identical(self, layer: Layer) -> bool:
+        """Whether all units of a layer are copies of one another: equal rows that are not zero, and equal biases."""
+        weight, bias, stored = self.weight(layer), self.bias(layer), self.layout_shape(layer)
+        if weight is None or not weight.absmax or (layer.bias is not None and (bias is None or not bias.constant)):
+            return False
+        if weight.constant:
+            return True
+        rows = stored[0].channels_out(stored[1]) if stored is not None else 0
+        return weight.duplicate_rows is not None and rows > 1 and weight.duplicate_rows * rows >= rows - 1.5
+
+    @cached_property
+    def constant_runs(self) -> dict[str, int]:
+        """For each layer, how many layers in a row up to it hold one non-zero number throughout."""
+        runs: dict[str, int] = {}
+        for layer in self.graph.layers:
+            weight = self.weight(layer)
+            if layer.kind == "linear" and weight is not None and weight.constant and weight.absmax:
+                before = [runs.get(previous.name, 0) for previous in self.previous(layer)]
+                runs[layer.name] = 1 + min(before, default=0)
+        return runs

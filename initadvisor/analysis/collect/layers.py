@@ -133,6 +133,7 @@ def _surroundings(bonds: Bonds, layer: Layer) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "activation": activation.name if activation is not None else None,
         "activation_gated": activation.gated if activation is not None else None,
+        "in_product": bool(layer.attrs.get("gates_product") or layer.attrs.get("gated_by_product")),
         "input_activation": layer.attrs.get("input_activation", ""),
         "norm_before": layer.norm_before or "",
         "norm_after": layer.norm_after or "",
@@ -144,6 +145,8 @@ def _surroundings(bonds: Bonds, layer: Layer) -> dict[str, Any]:
         "feeds_linear": layer.attrs.get("feeds_linear", ""),
         "previous": ", ".join(p.name for p in before),
         "previous_zero": None if None in zero else bool(zero) and all(zero) and _stays_zero(before),
+        "previous_identical": bool(before) and all(map(bonds.is_identical, before)),
+        "constant_run": bonds.constant_runs.get(layer.name, 0),
         "adapts": layer.attrs.get("adapts", ""),
     }
     following = bonds.layers.get(layer.attrs.get("feeds_linear", ""))
@@ -158,7 +161,9 @@ def _stretch(bonds: Bonds, layer: Layer) -> StretchFacts:
     stretch = bonds.stretches.get(layer.name)
     if stretch is None:
         # A layer of no stretch ends none; one whose gain or activation is unknown may.
-        known = layer.kind != "linear" or layer.role in ASIDE or bonds.gain(layer) == 0.0
+        weight = bonds.weight(layer)
+        constant = weight is not None and bool(weight.constant)
+        known = layer.kind != "linear" or layer.role in ASIDE or constant
         return StretchFacts(ends=False) if known else StretchFacts()
     return StretchFacts(
         start=stretch.start,

@@ -43,7 +43,7 @@ def collect(
 ) -> Iterator[tuple[str, str, str | None, Mapping[str, BaseModel]]]:
     """Yield (scope, name, tensor, facts by group) for every subject of a described graph.
 
-    tensors: the facts of each parameter by name, as `initadvisor.analysis.tensors.measure` gives them.
+    tensors: the facts of each parameter by name, as `initadvisor.analysis.tensor_facts.tensor_facts` gives them.
     """
     from initadvisor.analysis.collect import subjects
 

@@ -72,6 +72,7 @@ class LayerFacts(BaseModel):
     # Surroundings
     activation: str | None = measure("Function that consumes the output: relu, gelu ..., linear for none, unknown")
     activation_gated: bool | None = measure("Whether the activated output multiplies another signal as its gate")
+    in_product: bool | None = measure("Whether the output multiplies another signal or is multiplied by one")
     negative_slope: float | None = measure("Slope of a leaky ReLU or PReLU below zero", "1")
     input_activation: str | None = measure('Function between the layer before and this one, "" for none')
     norm_before: str | None = measure('Norm right before the input, "" for none')
@@ -93,6 +94,10 @@ class LayerFacts(BaseModel):
     previous_zero: bool | None = measure(
         "Whether every layer before it is zero, bias included, so that its input is and stays zero"
     )
+    previous_identical: bool | None = measure(
+        "Whether the units of every layer before it are copies: equal rows, not all zero, and equal biases"
+    )
+    constant_run: int | None = measure("Layers in a row up to this one whose weights are one non-zero number", "layers")
     adapts: str | None = measure('Layer that a low-rank pair is added to, "" for none')
 
     # Ties

@@ -15,12 +15,12 @@ class DrawFacts(BaseModel):
     method: str | None = measure(
         "The initializer by name: pytorch_default, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, "
         "lecun_normal, lecun_uniform, lecun_truncated_normal, truncated_normal, normal, uniform, orthogonal, "
-        "delta_orthogonal, identity, dirac, zeros, ones, constant, xavier_uniform_fused, embedding_normal; "
-        "trained or unknown where none fits"
+        "delta_orthogonal, identity, dirac, sparse, zeros, ones, constant, xavier_uniform_fused, embedding_normal, "
+        "scaled_normal, scaled_uniform (another gain over a fan); trained or unknown where none fits"
     )
     family: str | None = measure(
-        "The kind of initializer: default, he, xavier, lecun, orthogonal, identity, constant, fixed (a standard "
-        "deviation that no fan explains), trained, unknown"
+        "The kind of initializer: default, he, xavier, lecun, scaled (another gain over a fan), orthogonal, identity, "
+        "constant, sparse, fixed (a standard deviation that no fan explains), trained, unknown"
     )
     distribution: str | None = measure(
         "The distribution of the elements: normal, truncated_normal, uniform, orthogonal, sparse, constant, other"
@@ -57,7 +57,8 @@ class TensorFacts(BaseModel):
     rank: int | None = measure("Number of axes", "axes")
     count: int | None = measure("Number of elements", "elements")
     buffer: bool | None = measure("Whether it is a buffer (running statistics and the like)")
-    trainable: bool | None = measure("Whether the optimizer may change it")
+    trainable: bool | None = measure("Whether the optimizer may change it; an ONNX file does not say")
+    frozen: bool | None = measure("Whether the source says that the optimizer may not change it")
     mean: float | None = measure("Mean of the finite elements", "weight")
     std: float | None = measure("Population standard deviation of the finite elements", "weight")
     rms: float | None = measure("Root of the mean square of the finite elements", "weight")
@@ -73,6 +74,9 @@ class TensorFacts(BaseModel):
     constant: bool | None = measure("Whether all elements are equal")
     duplicate_rows: float | None = measure(
         "Share of output rows or filters that equal an earlier one bit by bit (rows of zeros count)", "1"
+    )
+    row_sums: float | None = measure(
+        "Mean square of the sums of output rows over that of independent elements: 0 where every row sums to zero", "1"
     )
     row_std_spread: float | None = measure(
         "95th over 5th percentile of the standard deviation within each output row or filter", "1"

@@ -32,6 +32,12 @@ FIXED = {
 }  # fmt: skip
 """Standard deviations that model code writes as plain numbers, with their priors."""
 
+VECTORS = {1e-6: 1.0, 0.02: 0.02}
+"""The same for vectors: biases of vision transformers (1e-6), norm weights of GANs (0.02)."""
+
+RARE_IN_CONVOLUTIONS = 0.2
+"""How much rarer Xavier's scaling is in convolutions than in linear layers."""
+
 _ACTIVATIONS = ("gelu", "silu", "mish", "elu", "hardswish", "softplus", "tanh")
 
 
@@ -65,15 +71,23 @@ class Fan:
     prior: float
 
 
-@lru_cache(maxsize=4096)
 def candidates(shape: tuple[int, ...], place: Place) -> tuple[Candidate, ...]:
     """All initializers considered for a tensor of this shape in this place."""
-    found = [*_of_fans(_fans(shape, place), place), *_fixed(place.kind)]
-    if place.kind in ("bias", "") and len(shape) == 1 and place.fan_in:
+    vector = len(shape) < 2
+    found = _of_vector() if vector else [*_of_fans(_fans(shape, place), place, len(shape) > 2), *_fixed(place.kind)]
+    if vector and place.fan_in:
         found.append(uniform("pytorch_default", "default", "fan_in", place.fan_in**-0.5, 1 / sqrt(3), 5.0))
     if place.hidden:
         found.append(uniform("pytorch_default", "default", "fan_in", place.hidden**-0.5, 1 / sqrt(3), 5.0))
     return tuple(c for c in found if c.std > 0)
+
+
+def _of_vector() -> list[Candidate]:
+    """Vectors start at a constant, at the default bias, or at one of few widths that model code gives them.
+
+    Everything else that is not constant has been trained: a long list of widths would explain that away.
+    """
+    return [normal("normal", "fixed", "none", std, None, prior) for std, prior in VECTORS.items()]
 
 
 def uniform(method: str, family: str, mode: str, bound: float, gain: float | None, prior: float) -> Candidate:
@@ -101,7 +115,7 @@ def _fans(shape: tuple[int, ...], place: Place) -> list[Fan]:
         Fan("fan_avg", (stored_in + stored_out) / 2, 1.0),
     ]
     layout = place.layout
-    if layout is not None:
+    if layout is not None and place.kind != "embedding":
         true_in, true_out = layout.fan_in(shape), layout.fan_out(shape)
         field = layout.receptive_field(shape)
         plain_out = layout.channels_out(shape) / layout.groups * field
@@ -137,14 +151,16 @@ def conventional_fans(shape: tuple[int, ...], layout: Layout | None) -> tuple[fl
     return float(shape[1] * field), float(shape[0] * field)
 
 
-def _of_fans(fans: list[Fan], place: Place) -> list[Candidate]:
-    return list(chain.from_iterable(_of_fan(fan, place) for fan in fans))
+def _of_fans(fans: list[Fan], place: Place, kernel: bool) -> list[Candidate]:
+    return list(chain.from_iterable(_of_fan(fan, place, kernel) for fan in fans))
 
 
-def _of_fan(fan: Fan, place: Place) -> list[Candidate]:
+def _of_fan(fan: Fan, place: Place, kernel: bool) -> list[Candidate]:
     found: list[Candidate] = []
     for gain, prior, family in _scales(fan.mode):
         std, weight = gain / sqrt(fan.value), prior * fan.prior
+        if kernel and family == "xavier":
+            weight *= RARE_IN_CONVOLUTIONS
         if family == "default":
             found.append(uniform("pytorch_default", family, fan.mode, std * sqrt(3), gain, weight))
             continue

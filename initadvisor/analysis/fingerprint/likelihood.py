@@ -12,7 +12,8 @@ from math import erf, exp, inf, log, pi, sqrt
 
 import numpy as np
 
-from initadvisor.analysis.fingerprint.candidates import TWO_SIGMA, Candidate, normal, truncated, uniform
+from initadvisor.analysis.fingerprint.candidates import TWO_SIGMA, Candidate, candidates, normal, truncated, uniform
+from initadvisor.analysis.fingerprint.evidence import Place
 
 BOUND_SLACK = {"float64": 1e-6, "float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}
 """By how much rounding to the storage type may carry an element over a bound, relative."""
@@ -51,16 +52,16 @@ def log_likelihood(candidate: Candidate, seen: Statistics) -> float:
     return float(_log_likelihoods(_Table((candidate,)), seen)[0])
 
 
-def posterior(named: tuple[Candidate, ...], seen: Statistics) -> list[Scored]:
+def posterior(shape: tuple[int, ...], place: Place, seen: Statistics) -> list[Scored]:
     """The candidates that are possible, with the three distributions of free scale, most probable first."""
-    table = _table(named)
+    table = _table(shape, place)
     scores = _log_likelihoods(table, seen) + table.log_prior
     free = _free(seen)
     best = max(float(scores.max(initial=-inf)), *(score for _, score in free))
     weights = np.exp(np.maximum(scores - best, -700.0))
     total = float(weights.sum()) + sum(exp(max(score - best, -700.0)) for _, score in free)
     order = np.argsort(-weights, kind="stable")[:KEPT]
-    found = [Scored(named[i], float(weights[i]) / total, False) for i in order.tolist() if scores[i] > -inf]
+    found = [Scored(table.named[i], float(weights[i]) / total, False) for i in order.tolist() if scores[i] > -inf]
     found += [Scored(c, exp(max(score - best, -700.0)) / total, True) for c, score in free if score > -inf]
     return sorted(found, key=lambda s: -s.posterior)
 
@@ -68,9 +69,10 @@ def posterior(named: tuple[Candidate, ...], seen: Statistics) -> list[Scored]:
 class _Table:
     """The numbers of a list of candidates as arrays."""
 
-    __slots__ = ("bound", "cut", "flat", "log_prior", "log_scale", "scale")
+    __slots__ = ("bound", "cut", "flat", "log_prior", "log_scale", "named", "scale")
 
     def __init__(self, named: tuple[Candidate, ...]) -> None:
+        self.named = named
         self.flat = np.array([c.distribution == "uniform" for c in named], bool)
         self.cut = np.array([c.distribution == "truncated_normal" for c in named], bool)
         self.bound = np.array([c.bound for c in named])
@@ -79,7 +81,9 @@ class _Table:
         self.log_prior = np.log(np.array([c.prior for c in named]))
 
 
-_table = lru_cache(maxsize=4096)(_Table)
+@lru_cache(maxsize=4096)
+def _table(shape: tuple[int, ...], place: Place) -> _Table:
+    return _Table(candidates(shape, place))
 
 
 def _log_likelihoods(table: _Table, seen: Statistics) -> np.ndarray:

@@ -38,14 +38,16 @@ def line_products(lines: np.ndarray) -> tuple[float, float, float]:
     gain: root mean square norm of a line. worst: largest departure of the Gram matrix from gain^2 * identity, over
     gain^2. mean square: of the products between different lines, over that of independent draws.
     """
-    matrix = lines.astype(np.float64)
-    gram = matrix @ matrix.T
+    # A unit largest element keeps squares in range; single precision leaves 1e-6 of a square, 1e-4 is looked at.
+    matrix = lines / (float(np.abs(lines).max(initial=0.0)) or 1.0)
+    gram = (matrix @ matrix.T).astype(np.float64)
     square = float(np.trace(gram)) / gram.shape[0]
-    if square <= 0.0:
+    if not square > 0.0:
         return 0.0, np.inf, np.inf
     gram = gram / square - np.eye(gram.shape[0])
     pairs = gram[np.triu_indices_from(gram, 1)]
-    return sqrt(square), float(np.abs(gram).max()), float(np.square(pairs).mean()) * matrix.shape[1]
+    gain = sqrt(square) * float(np.abs(lines).max())
+    return gain, float(np.abs(gram).max()), float(np.square(pairs).mean()) * matrix.shape[1]
 
 
 def _constant(value: float) -> DrawFacts:

@@ -64,3 +64,8 @@ def read_parameter(parameter: Parameter) -> WeightStatistics | None:
         square += float(values @ values)
         count += values.size
     return WeightStatistics(total / count, square / count) if count else None
+
+
+def planned(weights: Weights, stds: Mapping[str, float]) -> dict[str, WeightStatistics]:
+    """Statistics where a plan draws some parameters anew, with mean 0 and the given standard deviations."""
+    return {**weights, **{name: WeightStatistics(0.0, std * std) for name, std in stds.items()}}

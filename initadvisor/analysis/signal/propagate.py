@@ -17,8 +17,8 @@ from initadvisor.graph import Graph, Node, Value
 from initadvisor.ops import OPERATORS
 from initadvisor.ops.moments import BACKWARD, FORWARD, Call, Gradient, Signal
 from initadvisor.ops.moments.activations import to_base
-from initadvisor.ops.moments.axes import SAMPLES, axis, of_input, plain
-from initadvisor.ops.moments.signal import constant_signal, independent
+from initadvisor.ops.moments.axes import POSITIONS, SAMPLES, axis, of_input, plain
+from initadvisor.ops.moments.signal import constant_signal, independent, table_signal
 
 _FLOATS = ("float", "bfloat")
 _CARRIES_NO_SIGNAL = ("create", "compare", "other", "control", "random")
@@ -30,7 +30,7 @@ class Propagation:
 
     forward: signals. backward: gradients with respect to the value; for a parameter `q` is E[(dL/dw)^2].
     blocks: for parameters that hold several matrices (q, k, v), the same per block. unknown: operators through which
-    no statistics were carried, with how often.
+    no statistics were carried, with how often. attention: variance of the logits over a row, by node id.
     """
 
     forward: list[Signal | None]
@@ -38,6 +38,7 @@ class Propagation:
     unknown: Counter[str] = field(default_factory=Counter)
     blocks: dict[int, tuple[float, ...]] = field(default_factory=dict)
     batch: int = 1
+    attention: dict[int, float] = field(default_factory=dict)
 
 
 def propagate(
@@ -65,7 +66,7 @@ class _Run:
         self.result = Propagation([None] * size, [None] * size, batch=self.batch)
         self.calls: list[Call | None] = [None] * len(graph.nodes)
         self.next_source = 0
-        self.made: list[tuple[int, ...]] = [()] * len(graph.nodes)
+        self.lost = [False] * size
         for value in graph.values:
             start = self._start(value, weights)
             if start is not None:
@@ -73,10 +74,11 @@ class _Run:
 
     def _start(self, value: Value, weights: Weights) -> Signal | None:
         shape = dims(value.shape, self.batch)
-        if value.constant is not None and (value.dtype or "").startswith(_FLOATS + ("int", "uint")):
+        if value.constant is not None and (value.dtype or "").startswith((*_FLOATS, "int", "uint")):
             return _of_constant(value.constant, shape)
         if value.kind == "parameter" and value.parameter is not None:
             known = weights.get(value.parameter)
+            self.lost[value.id] = known is None
             return None if known is None else independent(known.mean, known.q, plain(shape), free=True)
         if value.kind == "input":
             return self._input(value, shape)
@@ -112,15 +114,20 @@ class _Run:
             handler = FORWARD.get(node.op)
             made = [] if handler is None else handler(call)
             if not any(s is not None for s in made):
-                made = self._anchored(node, call)
+                made = self._anchored(node, call) or self._tables(node, call)
             call.outputs = made
             self.calls[node.id] = call
+            if "logits" in call.memory:
+                self.result.attention[node.id] = call.memory["logits"]
             for place, value in enumerate(node.outputs):
                 signal = made[place] if place < len(made) else None
                 if signal is not None and math.isfinite(signal.q) and math.isfinite(signal.mean):
                     self._keep(value, signal)
             if not any(s is not None for s in made) and self._loses(node, call):
                 self.result.unknown[node.op if node.op != "opaque" else f"opaque:{node.native}"] += 1
+            if not any(s is not None for s in made):
+                for value in node.outputs:
+                    self.lost[value] = True
 
     def _call(self, node: Node) -> Call:
         values = self.graph.values
@@ -147,6 +154,21 @@ class _Run:
         self.result.unknown[f"{node.op} of an unknown input"] += 1
         call.inputs[0] = None
         return made
+
+    def _tables(self, node: Node, call: Call) -> list[Signal | None]:
+        """Numbers made of sizes and constants alone."""
+        flows = [s for s in call.inputs if s is not None and not s.table and s.constant is None]
+        missing = any(
+            here and s is None and self.lost[v]
+            for here, s, v in zip(call.present, call.inputs, node.inputs, strict=True)
+            if v is not None
+        )
+        if flows or missing or node.op == "opaque":
+            return []
+        visible = min((s.visible for s in call.inputs if s is not None), default=1.0)
+        return [
+            None if shape is None else table_signal(plain(shape, POSITIONS), visible) for shape in call.output_shapes
+        ]
 
     def _loses(self, node: Node, call: Call) -> bool:
         """Whether a signal ends here that should have gone on."""
@@ -183,11 +205,11 @@ class _Run:
         for value in node.outputs:
             gradient = self.result.backward[value]
             signal = self.result.forward[value]
-            if gradient is not None and signal is not None and signal.base is not None:
+            base = signal.base if signal is not None and signal.value_id == value else None
+            if gradient is not None and signal is not None and base is not None and base.value_id >= 0:
                 # a function of another value: the gradient goes there at once
-                if signal.base.value_id >= 0 and signal.value_id == value:
-                    self._add(signal.base.value_id, to_base(signal, gradient))
-                    gradient = None
+                self._add(base.value_id, to_base(signal, gradient))
+                gradient = None
             gradients.append(gradient)
         call = self.calls[node.id]
         handler = BACKWARD.get(node.op)
@@ -197,13 +219,13 @@ class _Run:
             self.result.unknown[f"{node.op} (gradient)"] += 1
             return
         made = handler(call, gradients)
-        for value, given in zip(node.inputs, made, strict=False):
-            if value is not None and given is not None and math.isfinite(given.q):
-                self._add(value, given)
+        for source, given in zip(node.inputs, made, strict=False):
+            if source is not None and given is not None and math.isfinite(given.q):
+                self._add(source, given)
         for slot, parts in call.memory.get("blocks", {}).items():
-            value = node.inputs[slot]
-            if value is not None:
-                self.result.blocks[value] = parts
+            held = node.inputs[slot]
+            if held is not None:
+                self.result.blocks[held] = parts
 
     def _add(self, value: int, gradient: Gradient) -> None:
         held = self.result.backward[value]

@@ -170,13 +170,14 @@ def _projections(
 
 
 def _mask(draft: Draft, site: Site, value: int, touched: set[int], views: dict[int, View]) -> np.ndarray | None:
-    """The output channels of a layer that flow on towards a value; None for all of them or unknown.
+    """The output channels of a layer that flow on towards a value; None where they cannot be told.
 
     They are those of the last values on each way that still are plain parts of the layer's output.
     """
     wiring = draft.wiring
-    channels = _width(draft, site)
-    union = np.zeros(channels, dtype=bool)
+    whole = _width(site.layer, draft)
+    start, stop = site.region or (0, whole)
+    union = np.zeros(whole, dtype=bool)
     for part in touched:
         view = views.get(part)
         if view is None:
@@ -184,19 +185,18 @@ def _mask(draft: Draft, site: Site, value: int, touched: set[int], views: dict[i
         onward = (out for reader, _ in wiring.readers[part] for out in wiring.nodes[reader].outputs)
         if part != value and not any(out in touched and out not in views for out in onward):
             continue
-        mask = channel_mask(view, channels)
+        mask = channel_mask(view, stop - start)
         if mask is None:
             return None
-        union |= mask
-    return None if union.all() or not union.any() else union
+        union[start:stop] |= mask
+    if not union.any():
+        union[start:stop] = True
+    return union
 
 
-def _width(draft: Draft, site: Site) -> int:
-    layer = site.layer
+def _width(layer: Layer, draft: Draft) -> int:
     if layer.layout is None or layer.weight is None:
         return 0
-    if site.region is not None:
-        return site.region[1] - site.region[0]
     return layer.layout.channels_out(draft.graph.parameters[layer.weight].shape)
 
 
@@ -229,13 +229,13 @@ def _set_role(draft: Draft, layer: Layer, letters: dict[str, np.ndarray | None])
     role = "".join(sorted(letters, key="qkv".index))
     if layer.role is None or layer.role == "attention_out":
         layer.role = role
-    if layer.blocks and len(layer.blocks) == len({b.name for b in layer.blocks}) and len(draft.sites_of(layer)) > 1:
-        _name_blocks(draft, layer)
-        return
     if len(letters) < 2 or layer.layout is None or layer.weight is None or len(layer.layout.out_axes) != 1:
         return
     masks = {k: m for k, m in letters.items() if m is not None}
-    if len(masks) != len(letters) or sum(int(m.sum()) for m in masks.values()) > np.logical_or.reduce([*masks.values()]).sum():
+    if (
+        len(masks) != len(letters)
+        or sum(int(m.sum()) for m in masks.values()) > np.logical_or.reduce([*masks.values()]).sum()
+    ):
         return
     axis, fan_in = layer.layout.out_axes[0], layer.fan_in
     if fan_in is None:
@@ -248,15 +248,3 @@ def _set_role(draft: Draft, layer: Layer, letters: dict[str, np.ndarray | None])
     if len(blocks) <= MAX_RUNS:
         layer.blocks = tuple(sorted(blocks, key=lambda b: b.start))
         layer.fan_out = max(b.fan_out for b in blocks)
-
-
-def _name_blocks(draft: Draft, layer: Layer) -> None:
-    """Name the parts of a weight that was cut before use (a packed in-projection) q, k and v, in their order."""
-    names = {3: "qkv", 2: "kv"}.get(len(layer.blocks))
-    if names is None:
-        return
-    ordered = sorted(layer.blocks, key=lambda b: b.start)
-    layer.blocks = tuple(
-        Block(name, b.axis, b.start, b.stop, b.fan_in, b.fan_out) for name, b in zip(names, ordered, strict=True)
-    )
-    layer.role = "qkv" if names == "qkv" else layer.role

@@ -31,7 +31,7 @@ Axis = tuple[Factor, ...]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A value as an arrangement of a stored tensor: its axes, and the offset of its first element on each stored axis."""
+    """A value as an arrangement of a stored tensor: its axes, and where its first element lies on each stored axis."""
 
     axes: tuple[Axis, ...]
     starts: tuple[int, ...]
@@ -81,13 +81,22 @@ def merged(axis: Axis) -> Axis:
     for factor in axis:
         if factor.size == 1:
             continue
-        if out and factor.size is not None and out[-1].size is not None and out[-1].axis == factor.axis:
-            last = out[-1]
-            if factor.axis == FOREIGN or last.stride == factor.stride * factor.size:
-                out[-1] = Factor(out[-1].size * factor.size, factor.axis, factor.stride)  # type: ignore[operator]
-                continue
-        out.append(factor)
+        joined = _joined(out[-1], factor) if out else None
+        if joined is None:
+            out.append(factor)
+        else:
+            out[-1] = joined
     return tuple(out)
+
+
+def _joined(outer: Factor, inner: Factor) -> Factor | None:
+    if outer.axis != inner.axis:
+        return None
+    if outer.size is None or inner.size is None:
+        return Factor(None) if outer.axis == FOREIGN else None
+    if outer.axis == FOREIGN or outer.stride == inner.stride * inner.size:
+        return Factor(outer.size * inner.size, inner.axis, inner.stride)
+    return None
 
 
 def permute(view: View, order: Sequence[int]) -> View | None:
@@ -101,8 +110,8 @@ def permute(view: View, order: Sequence[int]) -> View | None:
 def reshape(view: View, shape: Shape) -> View | None:
     """The view under another shape with the same elements in the same order.
 
-    Unknown sizes are matched from both ends: what lies between is foreign, which is only allowed where no stored
-    axis is involved.
+    Unknown sizes are matched from both ends. One unknown size takes whatever is left; where several are left, they
+    may only be foreign.
     """
     factors = [f for axis in view.axes for f in axis if f.size != 1]
     target: list[Axis | None] = [None] * len(shape)
@@ -125,7 +134,9 @@ def reshape(view: View, shape: Shape) -> View | None:
             break
         target[left] = taken
         left += 1
-    if right > left:
+    if right - left == 1 and shape[left] is None:
+        target[left] = merged(tuple(factors))
+    elif right > left:
         if any(f.axis != FOREIGN for f in factors):
             return None
         target[left:right] = [(Factor(size),) for size in shape[left:right]]
@@ -148,11 +159,17 @@ def _take(factors: list[Factor], size: int, end: int) -> Axis | None:
         elif factor.size % left == 0:
             inner = factor.size // left
             if end == 0:
-                outer_part, inner_part = Factor(left, factor.axis, factor.stride * inner), Factor(inner, factor.axis, factor.stride)
+                outer_part, inner_part = (
+                    Factor(left, factor.axis, factor.stride * inner),
+                    Factor(inner, factor.axis, factor.stride),
+                )
                 taken.append(outer_part)
                 rest.insert(0, inner_part)
             else:
-                outer_part, inner_part = Factor(inner, factor.axis, factor.stride * left), Factor(left, factor.axis, factor.stride)
+                outer_part, inner_part = (
+                    Factor(inner, factor.axis, factor.stride * left),
+                    Factor(left, factor.axis, factor.stride),
+                )
                 taken.append(inner_part)
                 rest.append(outer_part)
             left = 1

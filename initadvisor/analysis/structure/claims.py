@@ -9,7 +9,8 @@ from initadvisor.analysis.structure.axes import View
 from initadvisor.analysis.structure.equations import operand_layout
 from initadvisor.analysis.structure.weights import Term, WeightPaths
 from initadvisor.analysis.structure.wiring import Wiring
-from initadvisor.graph import Layout, Node
+from initadvisor.graph import Layout, Node, Shape
+from initadvisor.ops.registry import LayoutOf
 
 _PRODUCTS = {"matmul": ("right", "left"), "reversed_matmul": ("right", "left"), "addmm": ("right", "left")}
 """Matrix products and the order in which their operands are tried as the weight."""
@@ -46,11 +47,21 @@ def claims(wiring: Wiring, paths: WeightPaths) -> Iterator[Claim]:
             for slot in operator.layouts:
                 value = wiring.slot(node, slot)
                 if value is not None:
-                    layout_of = operator.layouts[slot]
-                    shape = wiring.shape(value)
-                    known = shape is not None and None not in shape
-                    slot_layout = layout_of(shape, node.attrs) if known else None  # type: ignore[arg-type]
-                    yield from _of_slot(wiring, paths, node, slot, value, slot_layout)
+                    layout = slot_layout(operator.layouts[slot], wiring.shape(value), node)
+                    yield from _of_slot(wiring, paths, node, slot, value, layout)
+
+
+def slot_layout(layout_of: LayoutOf, shape: Shape | None, node: Node) -> Layout | None:
+    """The layout of a slot; None where the shape is not known or the declared attributes make no sense for it."""
+    if shape is None or None in shape:
+        return None
+    try:
+        layout = layout_of(tuple(d for d in shape if d is not None), node.attrs)
+    except (TypeError, ValueError, IndexError, ArithmeticError, AttributeError):
+        return None
+    axes = (*layout.out_axes, *layout.in_axes, *layout.batch_axes)
+    fits = all(0 <= axis < len(shape) for axis in axes) and layout.groups > 0 and layout.stride > 0
+    return layout if fits else None
 
 
 def _weighs(wiring: Wiring, node: Node) -> bool:
@@ -70,9 +81,7 @@ def _matrix_product(wiring: Wiring, paths: WeightPaths, node: Node) -> Iterator[
     # A known matrix before one that a signal picks out of a bank; an embedding times a weight is a signal.
     found.sort(key=lambda item: not wiring.static[item[1]])
     for slot, value in found[:1]:
-        shape = wiring.shape(value)
-        known = shape is not None and None not in shape
-        layout = operator.layouts[slot](shape, node.attrs) if known else None  # type: ignore[arg-type]
+        layout = slot_layout(operator.layouts[slot], wiring.shape(value), node)
         yield from _of_slot(wiring, paths, node, slot, value, layout)
 
 
@@ -118,12 +127,18 @@ def _of_slot(
                 fan_in, fan_out = layout.fan_in(extent), layout.fan_out(extent)
         if fan_in is None and stored_layout is not None:
             fan_in, fan_out = stored_layout.fan_in(parameter.shape), stored_layout.fan_out(parameter.shape)
-        yield Claim(node.id, slot, term, stored_layout, fan_in, fan_out, None if term.factor else _region(term.view, parameter.shape, stored_layout))
+        yield Claim(
+            node.id,
+            slot,
+            term,
+            stored_layout,
+            fan_in,
+            fan_out,
+            None if term.factor else _region(term.view, parameter.shape, stored_layout),
+        )
 
 
-def stored_as(
-    layout: Layout, term: Term, shape: tuple[int, ...], slot_shape: tuple[int | None, ...]
-) -> Layout | None:
+def stored_as(layout: Layout, term: Term, shape: tuple[int, ...], slot_shape: tuple[int | None, ...]) -> Layout | None:
     """The layout of a slot in terms of the stored axes; None where the way between them is unknown.
 
     An axis that the node picks one index of holds independent matrices. Where a stored axis runs into slot axes of
@@ -160,9 +175,7 @@ def _role(place: int, layout: Layout, batch: tuple[int, ...]) -> str:
     return "batch" if place in batch else "kernel"
 
 
-def _role_of_absent(
-    axis: int, size: int, shape: tuple[int, ...], term: Term, view: View, layout: Layout
-) -> str:
+def _role_of_absent(axis: int, size: int, shape: tuple[int, ...], term: Term, view: View, layout: Layout) -> str:
     """The role of a stored axis that no slot axis runs along: lost in a product, selected, or of size one."""
     if term.factor is not None:
         present = [place for place, factors in enumerate(view.axes) if factors]

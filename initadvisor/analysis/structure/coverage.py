@@ -13,9 +13,9 @@ def read_coverage(draft: Draft) -> None:
     graph = draft.graph
     coverage = graph.coverage
     unused = set(graph.summary.get("unused", ()))
-    attached = set()
+    attached = set[str]()
     for layer in graph.layers:
-        if layer.op != "opaque":
+        if layer.op not in ("opaque", "unknown"):
             attached.update(p for p in (layer.weight, layer.bias) if p is not None)
             attached.update(layer.attrs.get("also", ()))
     attached |= {p for p, owner in draft.owner.items() if owner.op != "opaque"}

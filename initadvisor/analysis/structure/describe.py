@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from initadvisor.analysis.structure.attention import read_attention
 from initadvisor.analysis.structure.biases import read_biases
+from initadvisor.analysis.structure.by_shape import layers_by_shape
 from initadvisor.analysis.structure.coverage import read_coverage
 from initadvisor.analysis.structure.draft import Draft
 from initadvisor.analysis.structure.fates import read_fates
@@ -43,6 +44,10 @@ def describe(graph: Graph) -> Graph:
     graph.layers.clear()
     wiring = Wiring(graph)
     draft = Draft(graph, wiring, WeightPaths(wiring))
+    if not graph.edges:
+        graph.layers.extend(layers_by_shape(graph))
+        read_coverage(draft)
+        return graph
     read_weights(draft)
     read_recurrent(draft)
     read_norms(draft)
@@ -54,7 +59,7 @@ def describe(graph: Graph) -> Graph:
     gates = read_gates(draft, origins)
     read_fates(draft, additions, gates)
     read_surroundings(draft, origins)
-    read_roles(draft, origins, additions, gates, attentions)
+    read_roles(draft, origins, gates, attentions)
     graph.layers.sort(key=lambda layer: -1 if layer.node is None else layer.node)
     read_summary(draft, additions, attentions)
     read_coverage(draft)

@@ -35,11 +35,11 @@ _JUDGED = frozenset({"compare", "loss", "create"})
 class Fate:
     """What the readers of a value do with it.
 
-    activation: None where it is not known (an opaque operator, or several different functions). normed: every reader
-    leads to a norm that erases the scale, before any non-linearity; norm is the first of them. erased: the same,
-    perhaps behind a non-linearity that keeps the scale (ReLU and its like). added: a residual add takes the value as it is. split: the
-    readers apply different functions. gate: the value multiplies another signal as its gate. gated: it is multiplied
-    by a gate.
+    activation: None where it is not known (an opaque operator). normed: every reader leads to a norm that erases the
+    scale, before any non-linearity; norm is the first of them. erased: the same, perhaps behind a non-linearity that
+    keeps the scale (ReLU and its like). added: a residual add takes the value as it is. split: the readers apply
+    different functions. gate: the value multiplies another signal as its gate. gated: it is multiplied by a gate.
+    output: it leaves the model. slope: the layer that holds the slope of a PReLU.
     """
 
     activation: Activation | None = LINEAR
@@ -152,7 +152,7 @@ class Fates:
             )
         passes = wiring.transparent(node) or node.op in _PASSES or node.op in _SCALINGS or node.op in _ADDS
         if passes or family == "pool":
-            return _joined([self.of(output, steps + 1) for output in node.outputs])
+            return _mixed(node, _joined([self.of(output, steps + 1) for output in node.outputs]))
         if family in ("elementwise", "activation", "select"):
             return Fate(Activation("unknown"))
         return Fate()

@@ -6,7 +6,7 @@ from math import prod
 
 from initadvisor.analysis.structure.claims import Claim, claims
 from initadvisor.analysis.structure.draft import Draft, Site
-from initadvisor.analysis.structure.naming import layer_name
+from initadvisor.analysis.structure.naming import layer_name, other_names
 from initadvisor.graph import Block, Layer, Layout, Node, Parameter
 
 MAX_BLOCKS = 1024
@@ -44,12 +44,8 @@ def read_weights(draft: Draft) -> None:
 def _enter(draft: Draft, claim: Claim, node: Node, parameter: Parameter) -> None:
     term = claim.term
     embedding = draft.wiring.family(node) in ("embedding", "select")
-    key = (parameter.name, node.scope if draft.graph.source == "onnx" else "")
+    key = (parameter.name,)
     layer = draft.keyed.get(key)
-    if layer is None and draft.graph.source == "onnx":
-        first = draft.owner.get(parameter.name)
-        if first is not None and (first.kind == "embedding") != embedding:
-            layer = first  # tied: an embedding and the product that reads it back
     new = layer is None
     if layer is None:
         layer = _new_layer(draft, claim, node, parameter, embedding)
@@ -70,7 +66,7 @@ def _new_layer(draft: Draft, claim: Claim, node: Node, parameter: Parameter, emb
     term, layout = claim.term, claim.layout
     gain = term.part == "gain"
     layer = Layer(
-        name=layer_name(parameter.name, node.scope if draft.graph.source == "onnx" else ""),
+        name=layer_name(parameter, node.scope),
         op=node.op,
         kind="scale" if gain else "embedding" if embedding else "linear",
         weight=parameter.name,
@@ -79,8 +75,8 @@ def _new_layer(draft: Draft, claim: Claim, node: Node, parameter: Parameter, emb
         fan_in=None if gain else claim.fan_in,
         fan_out=None if gain else claim.fan_out,
         scope=node.scope,
-        tied_to=tuple(layer_name(alias, "") for alias in parameter.aliases),
     )
+    layer.tied_to = other_names(parameter, layer.name)
     if layout is not None and not gain:
         layer.groups = layout.groups
         layer.receptive_field = layout.receptive_field(parameter.shape)
@@ -127,7 +123,9 @@ def _input_of(draft: Draft, node: Node, claim: Claim) -> int | None:
     if wiring.family(node) == "attention":
         if claim.slot == "out_proj_weight":
             return None
-        return wiring.slot(node, _ATTENTION_INPUT.get(claim.slot, "query")) if claim.slot != "weight" else node.inputs[0]
+        return (
+            wiring.slot(node, _ATTENTION_INPUT.get(claim.slot, "query")) if claim.slot != "weight" else node.inputs[0]
+        )
     weight_values = {v for v in node.inputs if v is not None and draft.paths.of(v)}
     for value in node.inputs:
         if value is not None and value not in weight_values:
@@ -182,9 +180,7 @@ def _bank_blocks(draft: Draft, layer: Layer) -> None:
         return
     fan_in, fan_out = layer.layout.fan_in(shape), layer.layout.fan_out(shape)
     layer.fan_in, layer.fan_out = fan_in, fan_out
-    layer.blocks = tuple(
-        Block(f"expert.{i}", banks[0], i, i + 1, fan_in, fan_out) for i in range(shape[banks[0]])
-    )
+    layer.blocks = tuple(Block(f"expert.{i}", banks[0], i, i + 1, fan_in, fan_out) for i in range(shape[banks[0]]))
 
 
 def _pair_adapters(layers: list[Layer]) -> None:
@@ -203,7 +199,10 @@ def _tie(layer: Layer, node: Node, parameter: Parameter, claim: Claim, embedding
     if embedding == (layer.kind == "embedding"):
         return
     if embedding:  # the product came first in the graph; the table is still what the tensor is
-        layer.kind, layer.op = "embedding", node.op
+        layer.attrs["tied_fan_in"], layer.attrs["tied_fan_out"] = layer.fan_in, layer.fan_out
+        layer.attrs["tied_node"] = layer.node
+        layer.kind, layer.op, layer.node, layer.scope = "embedding", node.op, node.id, node.scope
+        layer.layout, layer.fan_in, layer.fan_out = claim.layout, claim.fan_in, claim.fan_out
     elif layer.kind == "embedding":
         layer.attrs["tied_fan_in"], layer.attrs["tied_fan_out"] = claim.fan_in, claim.fan_out
         layer.attrs["tied_node"] = node.id

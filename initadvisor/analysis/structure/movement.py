@@ -18,6 +18,7 @@ from initadvisor.analysis.structure.axes import (
     reshape,
     select,
 )
+from initadvisor.analysis.structure.sizes import target_shape
 from initadvisor.analysis.structure.wiring import SAME_PLACES, Wiring
 from initadvisor.graph import Node, Shape
 
@@ -51,7 +52,8 @@ def _one(wiring: Wiring, node: Node, view: View, shape: Shape | None) -> View | 
     if node.op in SAME_PLACES:
         return view
     if node.op in _REGROUP:
-        return None if shape is None else reshape(view, shape)
+        target = target_shape(wiring, node)
+        return None if target is None else reshape(view, target)
     if node.op == "permute":
         dims = attrs.get("dims")
         return permute(view, _ints(dims) or range(rank)[::-1])
@@ -64,17 +66,21 @@ def _one(wiring: Wiring, node: Node, view: View, shape: Shape | None) -> View | 
     if node.op == "expand":
         return None if shape is None else broadcast(view, shape)
     if node.op == "repeat":
-        return None if shape is None else broadcast(view, shape) if all(
-            axis_size(a) in (1, s) for a, s in zip(view.axes[::-1], shape[::-1], strict=False)
-        ) else None
+        return (
+            None
+            if shape is None
+            else broadcast(view, shape)
+            if all(axis_size(a) in (1, s) for a, s in zip(view.axes[::-1], shape[::-1], strict=False))
+            else None
+        )
     if node.op == "slice":
         return _slices(view, attrs)
     if node.op == "narrow":
-        start, length, dim = (attrs.get(k) for k in ("start", "length", "dim"))
-        return narrow(view, dim, start, start + length) if _known(start, length, dim) else None
+        given = _ints(tuple(attrs.get(k) for k in ("dim", "start", "length")))
+        return narrow(view, given[0], given[1], given[1] + given[2]) if given and -rank <= given[0] < rank else None
     if node.op == "select":
-        dim, index = attrs.get("dim"), attrs.get("index")
-        return select(view, dim, index) if _known(dim, index) else None
+        place = _ints(tuple(attrs.get(k) for k in ("dim", "index")))
+        return select(view, *place) if place and -rank <= place[0] < rank else None
     if node.op == "getitem":
         return _getitem(view, attrs.get("index"))
     if node.op == "index_select":

@@ -46,6 +46,8 @@ def _is_root(wiring: Wiring, node: Node) -> bool:
 def _around(wiring: Wiring, root: Node) -> Decomposed | None:
     used: set[int] = {root.id}
     eps: float | None = None
+    if not root.inputs or root.inputs[0] is None:
+        return None
     if root.op in _LENGTHS:
         body, statistic = root.inputs[0], root.op
     elif root.op in ("std", "std_mean"):
@@ -67,9 +69,22 @@ def _around(wiring: Wiring, root: Node) -> Decomposed | None:
     source = centre if centre is not None else _back(wiring, body, used)
     if op is None or wiring.static[source]:
         return None
-    if centre is None and numerator_centred:
-        source = _back(wiring, body, used)
+    source = _outside(wiring, source, used)
     return Decomposed(op, source, quotient.id, frozenset(used), eps if eps is not None else late_eps)
+
+
+def _outside(wiring: Wiring, source: int, used: set[int]) -> int:
+    """The value behind leading casts that others read as well: those casts are not the norm's own."""
+    while True:
+        casts = [r for r, _ in wiring.readers[source] if r in used and wiring.nodes[r].op in SAME_PLACES]
+        inner = [r for r, _ in wiring.readers[source] if r in used and r not in casts]
+        if len(casts) != 1 or inner:
+            return source
+        cast = wiring.nodes[casts[0]]
+        if all(r in used for r, _ in wiring.readers[cast.outputs[0]]):
+            return source
+        used.discard(cast.id)
+        source = cast.outputs[0]
 
 
 def _name(wiring: Wiring, statistic: str, centre: int | None, numerator_centred: bool, used: set[int]) -> str | None:
@@ -103,8 +118,7 @@ def _back(wiring: Wiring, value: int, used: set[int] | None = None) -> int:
     return value
 
 
-def _without_eps(wiring: Wiring, value: int | None, used: set[int]) -> tuple[int, float | None]:
-    assert value is not None
+def _without_eps(wiring: Wiring, value: int, used: set[int]) -> tuple[int, float | None]:
     value = _back(wiring, value, used)
     node = wiring.producer(value)
     if node is not None and node.op in ("add", "reversed_add", "clamp", "maximum", "variadic_max"):
@@ -133,7 +147,7 @@ def _spread(wiring: Wiring, value: int, used: set[int]) -> tuple[int, str] | Non
         is_square = (
             squared.op == "square"
             or (squared.op == "pow" and len(squared.inputs) > 1 and wiring.scalar(squared.inputs[1]) == 2)
-            or (squared.op == "mul" and len(squared.inputs) > 1 and squared.inputs[0] == squared.inputs[1])
+            or (squared.op == "mul" and _is_square(wiring, squared, used))
         )
         if is_square and base is not None:
             _back(wiring, node.inputs[0], used)
@@ -143,6 +157,21 @@ def _spread(wiring: Wiring, value: int, used: set[int]) -> tuple[int, str] | Non
         used.add(node.id)
         return node.inputs[0], "sum"
     return None
+
+
+def _is_square(wiring: Wiring, node: Node, used: set[int]) -> bool:
+    """Whether a product multiplies a value by itself, or x - mean(x) by another copy of it."""
+    first, second = (*node.inputs, None, None)[:2]
+    if first is None or second is None:
+        return False
+    if first == second:
+        return True
+    local: set[int] = set()
+    centres = {_centre(wiring, first, local), _centre(wiring, second, local)}
+    if len(centres) == 1 and None not in centres:
+        used.update(local)
+        return True
+    return False
 
 
 def _centre(wiring: Wiring, value: int, used: set[int]) -> int | None:
@@ -208,6 +237,7 @@ def _onward(wiring: Wiring, value: int, inverse: bool) -> tuple[Node, bool, floa
             return node, inverse, float(eps) if isinstance(eps, (int, float)) else None
         if node.op == "reciprocal":
             return node, not inverse, None
-        if node.op in ("div", "reversed_div") and len(wiring.signals(node)) == 1 and node.inputs[-1] == value:
+        dividing = node.op in ("div", "reversed_div") and len(wiring.signals(node)) == 1
+        if dividing and wiring.slot(node, "other") == value:
             return node, not inverse, None
     return None

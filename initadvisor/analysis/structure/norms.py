@@ -132,11 +132,9 @@ def _next_with_parameter(
         value = node.outputs[0]
 
 
-def _enter(
-    draft: Draft, node: Node, norm: Norm, weight: Term | None, bias: Term | None, attrs: dict[str, Any]
-) -> None:
+def _enter(draft: Draft, node: Node, norm: Norm, weight: Term | None, bias: Term | None, attrs: dict[str, Any]) -> None:
     weight_name, bias_name = _own(draft, weight), _own(draft, bias)
-    key = ("norm", weight_name, bias_name, attrs.get("running_mean"), node.scope if draft.graph.source == "onnx" else "")
+    key: tuple[object, ...] = ("norm", weight_name, bias_name, attrs.get("running_mean"))
     if weight_name is None and bias_name is None and "running_mean" not in attrs:
         key = (*key, node.scope or node.id)
     layer = draft.keyed.get(key)
@@ -144,20 +142,24 @@ def _enter(
         if weight is not None and weight.offset:
             attrs["weight_offset"] = weight.offset
         layer = Layer(
-            name=norm_name(weight_name or bias_name, attrs.get("running_mean"), node, draft.graph.source == "onnx"),
+            name=norm_name(weight_name or bias_name, attrs.get("running_mean"), node),
             op=norm.op,
             kind="norm",
             weight=weight_name,
             bias=bias_name,
             node=node.id,
             scope=node.scope,
-            groups=int(attrs.get("num_groups") or 1),
+            groups=_count(attrs.get("num_groups")),
             attrs={**attrs, "channels": _channels(draft, norm, weight_name)},
         )
         draft.keyed[key] = layer
     norm.layer = layer
     draft.add(layer, Site(layer, node.id, norm.input, norm.output))
     draft.add_norm(norm)
+
+
+def _count(declared: Any) -> int:
+    return declared if isinstance(declared, int) and declared > 0 else 1
 
 
 def _own(draft: Draft, term: Term | None) -> str | None:

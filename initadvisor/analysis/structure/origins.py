@@ -130,7 +130,9 @@ class Origins:
 def _levels(sites: list[Site]) -> int:
     """How many weighted layers lie behind one another in a node: stacked recurrent layers, attention projections."""
     levels = {site.layer.attrs.get("recurrent_level", 0) for site in sites}
-    inner = any(site.output is None and site.layer.kind == "linear" and not site.layer.attrs.get("adapts") for site in sites)
+    inner = any(
+        site.output is None and site.layer.kind == "linear" and not site.layer.attrs.get("adapts") for site in sites
+    )
     outer = any(site.output is not None for site in sites)
     return len(levels) + (1 if inner and outer else 0)
 

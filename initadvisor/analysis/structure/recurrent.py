@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from initadvisor.analysis.structure.draft import Draft, Site
-from initadvisor.analysis.structure.naming import layer_name
+from initadvisor.analysis.structure.naming import layer_name, other_names
 from initadvisor.graph import Activation, Block, Layer, Layout, Node
 from initadvisor.ops.recurrent import GATES
 
@@ -52,13 +52,13 @@ def _cells(draft: Draft, node: Node) -> Iterator[Cell]:
     rank = {n: len(draft.graph.parameters[n].shape) for n in names}
     i = 0
     while i + 1 < len(names):
-        weights, biases = names[i : i + 2], []
+        weights, biases = names[i : i + 2], list[str]()
         i += 2
         while i < len(names) and rank[names[i]] == 1 and len(biases) < 2:
             biases.append(names[i])
             i += 1
         projection = None
-        rows, cols = (draft.graph.parameters[weights[1]].shape + (0, 0))[:2]
+        rows, cols = (*draft.graph.parameters[weights[1]].shape, 0, 0)[:2]
         projected = rows != cols * len(GATES.get(node.op, ("hidden",)))
         if projected and i < len(names) and rank[names[i]] == 2:
             projection = names[i]
@@ -68,7 +68,8 @@ def _cells(draft: Draft, node: Node) -> Iterator[Cell]:
 
 
 def _enter(draft: Draft, node: Node, cell: Cell, order: int, place: int, cells: int) -> None:
-    layers = max(1, int(node.attrs.get("num_layers") or 1))
+    declared = node.attrs.get("num_layers")
+    layers = declared if isinstance(declared, int) and declared > 0 else 1
     directions = max(1, cells // layers)
     first, last = place < directions, place >= cells - directions
     signal = node.inputs[0] if node.inputs else None
@@ -80,7 +81,7 @@ def _enter(draft: Draft, node: Node, cell: Cell, order: int, place: int, cells: 
     for kind, weight, bias, role in parts:
         if weight is None or draft.graph.parameters[weight].buffer:
             continue
-        key = (weight, node.scope if draft.graph.source == "onnx" else "")
+        key = (weight,)
         layer = draft.keyed.get(key)
         if layer is None:
             layer = _new_layer(draft, node, weight, bias, role, f"{kind}_l{order}")
@@ -105,9 +106,8 @@ def _new_layer(draft: Draft, node: Node, weight: str, bias: str | None, role: st
             blocks = tuple(
                 Block(gate, axis, i * width, (i + 1) * width, fan_in, fan_out) for i, gate in enumerate(gates)
             )
-    scope = node.scope if draft.graph.source == "onnx" else ""
-    name = layer_name(weight, scope)
-    name = f"{scope}.{fallback}" if scope and name == scope else name
+    name = layer_name(parameter, node.scope)
+    name = f"{name}.{fallback}" if name == node.scope else name
     layer = Layer(
         name=name,
         op=node.op,
@@ -121,7 +121,7 @@ def _new_layer(draft: Draft, node: Node, weight: str, bias: str | None, role: st
         fan_out=fan_out,
         role=role,
         scope=node.scope,
-        tied_to=tuple(layer_name(alias, "") for alias in parameter.aliases),
+        tied_to=other_names(parameter, name),
     )
     plain = _PLAIN.get(node.op)
     if node.op == "onnx_rnn" and "Relu" in str(node.attrs.get("activations", "")):

@@ -22,6 +22,8 @@ STEPS_PER_NODE = 64
 
 MAX_OPERANDS = 16
 
+_SLICES = frozenset({"slice", "select", "getitem", "split", "chunk", "unbind", "narrow", "index_select"})
+
 
 @dataclass(slots=True, eq=False)
 class Addition:
@@ -38,7 +40,10 @@ class Addition:
 
 @dataclass(slots=True)
 class _Path:
-    """What lies between the common ancestor and one operand; `crossed` tells that inner residual blocks do."""
+    """What lies between the common ancestor and one operand.
+
+    layers: those with a weight matrix. crossed: inner residual blocks lie there. normed: a norm does.
+    """
 
     operand: int
     nodes: set[int]
@@ -46,6 +51,8 @@ class _Path:
     linear: bool
     resized: bool
     crossed: bool
+    sliced: bool
+    normed: bool
 
 
 def read_additions(draft: Draft) -> dict[int, Addition]:
@@ -75,7 +82,13 @@ def _classify(draft: Draft, node: Node, operands: list[int], known: dict[int, Ad
     plain = [p for p in paths if not p.layers and p.linear]
     skips = [p for p in plain if not p.crossed] or plain
     branches = [p for p in paths if p not in skips and (p.layers or p.crossed)]
+    identity = [p for p in paths if p.operand == source]
+    if identity and not branches:
+        # A branch without a weight matrix (pooling as a token mixer) still is one if it is normalized.
+        skips, branches = identity, [p for p in paths if p.operand != source and p.normed]
     if skips and branches:
+        if all(p.sliced for p in skips) and all(_is_shared(draft, p) for p in branches):
+            return Addition(node, "merge", source)  # an unrolled recurrence: each step adds its own slice of the input
         return _residual(node, source, skips, branches)
     weighted = [p for p in paths if p.layers]
     if len(paths) == 2 and len(weighted) == 2:
@@ -87,6 +100,11 @@ def _classify(draft: Draft, node: Node, operands: list[int], known: dict[int, Ad
             if (not long.linear or len(long.layers) > 1) and not (short.resized or long.resized):
                 return _residual(node, source, [short], [long])
     return Addition(node, "merge", source)
+
+
+def _is_shared(draft: Draft, path: _Path) -> bool:
+    """Whether every layer on a path is applied more than once."""
+    return bool(path.layers) and all(len(draft.sites_of(layer)) > 1 for layer in path.layers)
 
 
 def _residual(node: Node, source: int, skips: list[_Path], branches: list[_Path]) -> Addition:
@@ -166,11 +184,7 @@ def _inputs(draft: Draft, node: Node, value: int, known: dict[int, Addition]) ->
     if norm is not None and value == norm.output:
         return [norm.input]
     wiring = draft.wiring
-    return [
-        v
-        for v in node.inputs
-        if v is not None and not wiring.static[v] and wiring.is_real(wiring.values[v])
-    ]
+    return [v for v in node.inputs if v is not None and not wiring.static[v] and wiring.is_real(wiring.values[v])]
 
 
 def _path(draft: Draft, operand: int, source: int, seen: dict[int, None], known: dict[int, Addition]) -> _Path:
@@ -179,7 +193,7 @@ def _path(draft: Draft, operand: int, source: int, seen: dict[int, None], known:
     reached = {source}
     nodes: set[int] = set()
     layers: list[Layer] = []
-    linear, resized, crossed = True, False, False
+    linear, resized, crossed, sliced, normed = True, False, False, False, False
     for node_id in sorted(seen):
         node = wiring.nodes[node_id]
         befores: set[int] = set()
@@ -201,10 +215,12 @@ def _path(draft: Draft, operand: int, source: int, seen: dict[int, None], known:
         for site in draft.at_node.get(node_id, []):
             if site.layer.kind in ("linear", "recurrent", "embedding") and site.layer not in layers:
                 layers.append(site.layer)
+        normed = normed or norm is not None
         resized = resized or node.op == "interpolate"
+        sliced = sliced or node.op in _SLICES
         crossed = crossed or (addition is not None and addition.kind == "residual")
         linear = linear and is_linear(draft, node)
-    return _Path(operand, nodes, layers, linear, resized, crossed)
+    return _Path(operand, nodes, layers, linear, resized, crossed, sliced, normed)
 
 
 def _set_roles(draft: Draft, found: dict[int, Addition]) -> None:

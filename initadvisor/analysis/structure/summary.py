@@ -5,6 +5,7 @@ from __future__ import annotations
 from initadvisor.analysis.structure.attention import Attention
 from initadvisor.analysis.structure.draft import Draft
 from initadvisor.analysis.structure.residual import Addition
+from initadvisor.analysis.structure.wiring import SAME_PLACES
 
 _SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "tanh", "hardsigmoid", "softmin", "logsigmoid"})
 _PASSES = frozenset({"mul", "div", "add", "sub", "reversed_sub", "clamp"})
@@ -54,9 +55,8 @@ def _block(draft: Draft, addition: Addition) -> dict[str, object]:
     """One residual add: the layers that end its branches, the norms in them, whether a norm follows the add."""
     inside = [s.layer for n in addition.inside for s in draft.at_node.get(n, [])]
     norms = tuple(dict.fromkeys(layer.name for layer in inside if layer.kind == "norm"))
-    after = draft.wiring.readers[addition.node.outputs[0]]
-    post = [draft.norm_at[r] for r, _ in after if r in draft.norm_at]
-    post_norm = bool(post) and all(r in draft.norm_at for r, _ in after)
+    after = _readers(draft, addition.node.outputs[0])
+    post_norm = bool(after) and all(r in draft.norm_at for r in after)
     weights = [layer.name for layer in dict.fromkeys(inside) if layer.kind in ("linear", "recurrent")]
     return {
         "node": addition.node.id,
@@ -66,3 +66,15 @@ def _block(draft: Draft, addition: Addition) -> dict[str, object]:
         "layers": tuple(weights),
         "scales": tuple(dict.fromkeys(x.name for x in inside if x.kind == "scale")),
     }
+
+
+def _readers(draft: Draft, value: int) -> list[int]:
+    """The nodes that read a value, behind casts and copies."""
+    found: list[int] = []
+    for reader, _ in draft.wiring.readers[value]:
+        node = draft.wiring.nodes[reader]
+        if node.op in SAME_PLACES and reader not in draft.norm_at:
+            found.extend(r for output in node.outputs for r in _readers(draft, output))
+        else:
+            found.append(reader)
+    return found

@@ -50,7 +50,8 @@ def _link(layer: Layer, origin: Origin, followers: dict[str, list[str]]) -> None
             layer.attrs["behind_gate"] = gates[0]
     if origin.norm is not None or origin.product or layer.kind != "linear":
         return
-    steps = tuple(p.name for p in before if p.kind == "linear" and p is not layer)
+    # Branches that are normalised one by one and then concatenated have no norm in common, yet each starts anew.
+    steps = tuple(p.name for p in before if p.kind == "linear" and p is not layer and p.norm_after is None)
     if steps:
         layer.attrs["stretch_previous"] = steps
     if len(before) == 1 and not origin.nonlinear and before[0].kind == "linear":

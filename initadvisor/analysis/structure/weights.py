@@ -144,7 +144,8 @@ class WeightPaths:
             return tuple(replace(t, scale=None, scale_free=True, how=op) for t in v) + _gains(g)
         if family == "norm" and op in _SCALE_FREE_NORMS:
             body = tuple(
-                replace(t, scale=None, scale_free=True, how=t.how or op) for t in self.of(self.wiring.slot(node, "input"))
+                replace(t, scale=None, scale_free=True, how=t.how or op)
+                for t in self.of(self.wiring.slot(node, "input"))
             )
             return body + _gains(self.of(self.wiring.slot(node, "weight")))
         if family == "reduce":
@@ -204,7 +205,8 @@ class WeightPaths:
             if term.part == "statistic" or term.parameter in own:
                 continue
             part: Part = "delta" if additive else "gain"
-            terms.append(replace(term, part=part if term.part == "weight" else term.part, scale=None))
+            part = part if term.part == "weight" else term.part
+            terms.append(replace(term, part=part, scale=None, how=term.how or node.op))
         return tuple(terms)
 
     def _split_roles(self, node: Node, holders: list[tuple[int, Terms]]) -> tuple[list[Term], list[Term]]:

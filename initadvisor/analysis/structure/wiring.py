@@ -12,7 +12,9 @@ from initadvisor.ops import OPERATORS, Operator
 _BEARS_SIGNAL = frozenset({"embedding", "recurrent", "attention"})
 """Families whose result is a signal even where all inputs are known: learned queries, position embeddings."""
 
-_WEIGHT_ARITHMETIC = frozenset({"matmul", "reversed_matmul", "einsum", "addmm", "outer", "dot", "tensordot", "chain_matmul"})
+_WEIGHT_ARITHMETIC = frozenset(
+    {"matmul", "reversed_matmul", "einsum", "addmm", "outer", "dot", "tensordot", "chain_matmul"}
+)
 """Products that may be part of a weight (low-rank factors) where all operands are known."""
 
 SAME_PLACES = frozenset({"identity", "cast", "dropout", "alpha_dropout", "dequantize", "quantize", "fake_quantize"})

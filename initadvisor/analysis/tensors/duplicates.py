@@ -29,9 +29,15 @@ def duplicate_rows(source: DivisibleSource, view: RowView, keys: np.ndarray | No
     keys = _scattered_keys(source, view) if keys is None else keys
     if keys is None:
         return None
-    if np.unique(keys).size == view.rows:
+    if distinct(keys) == view.rows:
         return 0.0
-    return 1.0 - np.unique(row_hashes(source, view)).size / view.rows
+    return 1.0 - distinct(row_hashes(source, view)) / view.rows
+
+
+def distinct(values: np.ndarray) -> int:
+    """The number of distinct values of a flat array."""
+    ordered = np.sort(values)
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + min(values.size, 1)
 
 
 def row_hashes(source: DivisibleSource, view: RowView) -> np.ndarray:

@@ -24,6 +24,9 @@ SLAB = 4096
 SHORT = 512
 """Elements that are summed one after another, not pairwise, in single precision: down the columns of a tile."""
 
+LARGE, EVERY = 1 << 22, 4
+"""Elements from which the sums of interleaved rows are taken of every fourth tile only."""
+
 EXACT_BELOW = 1 << 16
 """Tensors of fewer elements are read in double precision at once."""
 
@@ -43,8 +46,10 @@ _ONES = {kind: np.ones(SLAB, kind) for kind in (np.dtype(np.float32), np.dtype(n
 
 @dataclass(slots=True)
 class Moments:
-    """Sums over the finite elements x of a tensor; `row_sum` and `row_square` are of (x - shift) / scale by row.
+    """Sums over the finite elements x of a tensor, of (x - shift) / scale.
 
+    total, square: over all of them. row_sum, row_square: by row, over `row_length` elements of each: all of them, but
+    for large tensors whose rows are interleaved.
     `row_keys` are equal for equal rows (see `initadvisor.analysis.tensors.duplicates`), and None where rows do not
     lie in one piece.
     """
@@ -52,6 +57,9 @@ class Moments:
     view: RowView
     row_sum: np.ndarray
     row_square: np.ndarray
+    row_length: int = 0
+    total: float = 0.0
+    square: float = 0.0
     shift: float = 0.0
     scale: float = 1.0
     low: float = inf
@@ -69,14 +77,15 @@ class Moments:
     @property
     def mean(self) -> float:
         """Mean of the finite elements."""
-        return self.shift + self.scale * float(self.row_sum.sum()) / max(self.finite, 1)
+        return self.shift + self.scale * self.total / max(self.finite, 1)
 
     @property
     def std(self) -> float:
         """Population standard deviation of the finite elements."""
         count = max(self.finite, 1)
-        variance = float(self.row_square.sum()) / count - (float(self.row_sum.sum()) / count) ** 2
-        return self.scale * float(np.sqrt(max(variance, 0.0))) if self.low < self.high else 0.0
+        mean = self.total / count
+        variance = self.square / count - mean * mean
+        return self.scale * float(np.sqrt(np.maximum(variance, 0.0))) if self.low < self.high else 0.0
 
     @property
     def absmax(self) -> float:
@@ -119,14 +128,17 @@ def read_segment(
     rows = last - first if view.outer == 1 else view.rows
     base = first if view.outer == 1 else 0
     part = RowView(1, rows, view.inner) if view.outer == 1 else RowView(last - first, rows, view.inner)
-    found = Moments(part, np.zeros(rows), np.zeros(rows), shift, scale or 1.0)
+    found = Moments(part, np.zeros(rows), np.zeros(rows), shift=shift, scale=scale or 1.0)
     exact = scale is not None or view.size < EXACT_BELOW
+    every = EVERY if view.inner == 1 and view.outer > 1 and view.size >= LARGE and not exact else 1
+    if view.outer == 1:
+        found.row_length = view.inner
     kept: list[np.ndarray] = []
     probes: list[np.ndarray] = []
     whole_rows = view.outer == 1 and view.rows > 1 and view.line <= CHUNK
     with np.errstate(all="ignore"):
-        for tile in tiles(source, view, first, last):
-            _add(found, tile, base, exact)
+        for index, tile in enumerate(tiles(source, view, first, last)):
+            _add(found, tile, base, exact, by_row=index % every == 0)
             if columns:
                 kept.append(_leading_columns(tile, view))
             if whole_rows:
@@ -145,6 +157,9 @@ def merge(view: RowView, parts: list[Moments]) -> Moments:
         view,
         np.concatenate([p.row_sum for p in parts]) if leading else np.sum([p.row_sum for p in parts], axis=0),
         np.concatenate([p.row_square for p in parts]) if leading else np.sum([p.row_square for p in parts], axis=0),
+        parts[0].row_length if leading else sum(p.row_length for p in parts),
+        sum(p.total for p in parts),
+        sum(p.square for p in parts),
         parts[0].shift,
         parts[0].scale,
         min(p.low for p in parts),
@@ -161,7 +176,7 @@ def _joined(pieces: list[np.ndarray | None]) -> np.ndarray | None:
     return np.concatenate(held) if held and len(held) == len(pieces) else None
 
 
-def _add(found: Moments, tile: Tile, base: int, exact: bool) -> None:
+def _add(found: Moments, tile: Tile, base: int, exact: bool, by_row: bool) -> None:
     data = tile.data
     low, high = float(data.min()), float(data.max())
     magnitude = max(abs(low), abs(high))
@@ -179,10 +194,18 @@ def _add(found: Moments, tile: Tile, base: int, exact: bool) -> None:
             data = data - found.shift
         if found.scale != 1.0:
             data = data / found.scale
-    sums, squares = _sums(data)
-    at = tile.row - base
-    found.row_sum[at : at + sums.size] += sums
-    found.row_square[at : at + sums.size] += squares
+    if by_row:
+        sums, squares = _sums(data)
+        at = tile.row - base
+        found.row_sum[at : at + sums.size] += sums
+        found.row_square[at : at + sums.size] += squares
+        if found.view.outer > 1 and tile.row == 0 and tile.inner == 0:
+            found.row_length += data.shape[0] * found.view.inner
+    else:
+        # The same sums, cheaper: along the memory rather than down its columns.
+        sums, squares = _sums(data.reshape(1, data.shape[0], -1))
+    found.total += float(sums.sum())
+    found.square += float(squares.sum())
     found.low, found.high = min(found.low, low), max(found.high, high)
 
 

@@ -31,10 +31,10 @@ def element_sample(source: TensorSource, limit: int) -> np.ndarray:
     return np.concatenate([whole(part(r * stride, r * stride + RUN)) for r in range(runs)])
 
 
-def line_sample(source: TensorSource, lines: int, columns: int) -> np.ndarray:
-    """A (lines, columns) sample of the tensor read as a matrix of its leading axis: evenly spread lines, their start.
+def line_sample(source: TensorSource, lines: int, columns: int, *, spread: bool = True) -> np.ndarray:
+    """A (lines, columns) sample of the tensor read as a matrix of its leading axis: the start of evenly spread lines.
 
-    `lines` and `columns` are upper limits; a tensor of rank below 2 gives one line.
+    `lines` and `columns` are upper limits; a tensor of rank below 2 gives one line. The first lines unless `spread`.
     """
     count = prod(source.shape)
     total = source.shape[0] if len(source.shape) > 1 else min(count, 1)
@@ -48,7 +48,7 @@ def line_sample(source: TensorSource, lines: int, columns: int) -> np.ndarray:
         return head[: head.size // width * width].reshape(-1, width)[:taken, :kept]
     if taken == total and kept == width:
         return whole(source).reshape(total, width)
-    step = total // taken
+    step = total // taken if spread else 1
     raw = source.raw()
     if raw is not None and raw.strides[0]:
         from initadvisor.frontends.sources import ArraySource

@@ -10,8 +10,8 @@ import numpy as np
 from initadvisor.analysis.tensors.rows import RowView
 from initadvisor.frontends.sources import DivisibleSource
 
-CHUNK = 1 << 17
-"""Elements of a tile: 512 KiB in single precision, which the second-level cache holds beside what a pass writes."""
+CHUNK = 1 << 18
+"""Elements of a tile: 1 MiB in single precision, which the second-level cache holds beside what a pass writes."""
 
 SEGMENT = 1 << 22
 """Elements of the part of a tensor that one thread takes at a time."""
@@ -31,7 +31,7 @@ class Tile(NamedTuple):
 
 def segments(view: RowView) -> list[tuple[int, int]]:
     """The view cut along its leading axis (rows, or outer) into parts of about `SEGMENT` elements."""
-    total = view.rows if view.outer == 1 else view.outer
+    total = (view.rows if view.outer == 1 else view.outer) if view.size else 0
     step = max(SEGMENT // max(view.line, 1), 1)
     return [(start, min(start + step, total)) for start in range(0, total, step)]
 

@@ -1,4 +1,4 @@
-"""The view algebra against numpy: every path of reshapes, permutations and slices must name the elements numpy gives."""
+"""The view algebra against numpy: every path of reshapes, permutations and slices names numpy's elements."""
 
 from __future__ import annotations
 
