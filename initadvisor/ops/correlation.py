@@ -50,11 +50,32 @@ class Dual:
         """E[z f'(u) z' f'(v)] with z, z' the standardised inputs: what a batch norm before f projects out."""
         return self._series(self._radial, covariance)
 
+    def corrected(self, value: tuple[float, float], slope: tuple[float, float], radial: tuple[float, float]) -> Dual:
+        """The same map between given (mean, second moment) of value, slope and radial slope of a single element."""
+        return Dual(
+            mean=value[0],
+            second=value[1],
+            slope=slope[1],
+            slope_mean=slope[0],
+            variance=self.variance,
+            _value=_between(self._value, *value),
+            _slope=_between(self._slope, *slope),
+            _radial=_between(self._radial, *radial),
+        )
+
     def _series(self, squares: np.ndarray, covariance: float) -> float:
         if self.variance <= 0.0:
             return float(squares[0])
         c = min(max(covariance / self.variance, -1.0), 1.0)
         return float(squares @ c**_POWERS)
+
+
+def _between(squares: np.ndarray, mean: float, second: float) -> np.ndarray:
+    """The coefficients scaled so that they lead from mean^2 to the second moment."""
+    spread = float(squares[1:].sum())
+    made = squares * (max(second - mean * mean, 0.0) / spread if spread > 0.0 else 0.0)
+    made[0] = mean * mean
+    return np.asarray(made)
 
 
 @lru_cache(maxsize=8192)

@@ -237,6 +237,20 @@ register(
 )
 register("cartesian_prod", "shape", "tensors...", torch="torch.functional.cartesian_prod")
 register("meshgrid", "shape", "tensors...", torch="torch.functional.meshgrid torch.meshgrid")
+register(
+    "pack_sequence",
+    "shape",
+    "input lengths",
+    transparent=True,
+    torch={"torch._pack_padded_sequence": "input lengths batch_first"},
+)
+register(
+    "pad_sequence",
+    "shape",
+    "input batch_sizes",
+    transparent=True,
+    torch={"torch._pad_packed_sequence": "input batch_sizes batch_first padding_value total_length"},
+)
 register("kron", "shape", "input other", torch=spell("kron", "input other"))
 register("block_diag", "shape", "tensors...", torch="torch.functional.block_diag")
 register(

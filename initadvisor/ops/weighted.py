@@ -161,6 +161,16 @@ register(
     onnx={"DeformConv": _CONV_ATTRS},
     onnx_inputs={"DeformConv": "input weight offset bias mask"},
 )
+register(
+    "grouped_matmul",
+    "weighted",
+    "left right offsets bias",
+    layouts={"right": right_matrix_layout},
+    torch={
+        f"{path}grouped_mm": "left right offsets bias out_dtype"
+        for path in ("torch._", "torch.", "torch.nn.functional.", "torch._C._nn.")
+    },
+)
 register("outer", "weighted", "left right", torch="torch.outer torch.ger torch.Tensor.outer torch.Tensor.ger")
 register(
     "dot",

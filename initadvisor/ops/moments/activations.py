@@ -6,6 +6,7 @@ moments are those of that function under the base's Gaussian: no decomposition c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -19,10 +20,16 @@ from initadvisor.ops.correlation import Dual, dual
 from initadvisor.ops.gains import ScalarFunction, numeric_slope, resolve
 from initadvisor.ops.moments.registry import Call
 from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.quadrature import nodes
 from initadvisor.ops.registry import OPERATORS
 
 Array = np.ndarray
 _IDENTITY = resolve("linear")
+ATOMS = 48
+"""Points that stand for a distribution that is not Gaussian."""
+
+_SPREAD = np.polynomial.hermite_e.hermegauss(16)
+_SPREAD = (_SPREAD[0], _SPREAD[1] / _SPREAD[1].sum())
 
 
 def root_of(s: Signal) -> Signal:
@@ -47,9 +54,7 @@ def of_root(root: Signal, function: ScalarFunction, like: Signal) -> Signal:
     if root.constant is not None:
         value = float(np.asarray(function.function(np.array([root.constant])))[0])
         square = value * value
-        return replace(
-            like, mean=value, q=square, features=square, positions=square, samples=square, constant=value, base=None
-        )
+        return like.fresh(mean=value, q=square, features=square, positions=square, samples=square, constant=value)
     d = expansion(root, function)
     square = root.mean * root.mean
     return Signal(
@@ -69,27 +74,73 @@ def of_root(root: Signal, function: ScalarFunction, like: Signal) -> Signal:
 
 def expansion(root: Signal, function: ScalarFunction) -> Dual:
     """The Hermite expansion of a function around the distribution of its root."""
-    return dual(function, root.mean, root.variance)
+    expanded = dual(function, root.mean, root.variance)
+    return expanded if root.atoms is None else _with_atoms(root, function, expanded)
+
+
+def _with_atoms(root: Signal, function: ScalarFunction, gaussian: Dual) -> Dual:
+    """The expansion of a Gaussian of the same moments, its figures for a single element replaced by exact ones."""
+    assert root.atoms is not None
+    points, weights = smoothed(root)
+    y = np.asarray(function.function(points), dtype=np.float64)
+    slope = np.asarray(function.derivative(points), dtype=np.float64)
+    z = (points - root.mean) / math.sqrt(root.variance)
+    return gaussian.corrected(
+        (float(weights @ y), float(weights @ (y * y))),
+        (float(weights @ slope), float(weights @ (slope * slope))),
+        (float(weights @ (z * slope)), float(weights @ (z * z * slope * slope))),
+    )
+
+
+def smoothed(root: Signal) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of the whole distribution: every atom spread by the Gaussian part."""
+    assert root.atoms is not None
+    points, weights = root.atoms
+    mean = float(weights @ points)
+    rest = root.variance - float(weights @ (points - mean) ** 2)
+    if rest <= 1e-12 * root.variance:
+        return points, weights
+    spread = (points - mean)[:, None] + math.sqrt(rest) * _SPREAD[0][None, :] + root.mean
+    return spread.ravel(), (weights[:, None] * _SPREAD[1][None, :]).ravel()
+
+
+def atoms_of(s: Signal) -> tuple[np.ndarray, np.ndarray] | None:
+    """A few points with weights that stand for the distribution of a function of a value, None for a Gaussian."""
+    root, function = s.law if s.law is not None else (s.base, s.function)
+    if root is None or function is None:
+        return s.atoms
+    if function.name == "linear" or root.variance <= 0.0:
+        return None
+    if root.atoms is not None:
+        x, w = smoothed(root)
+    else:
+        x, w = nodes(root.mean, math.sqrt(root.variance), function.kinks or ())
+    with np.errstate(all="ignore"):
+        return _condensed(np.asarray(function.function(x), dtype=np.float64), w)
+
+
+def _condensed(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most ATOMS points with the same mean and almost the same spread: neighbours are joined."""
+    order = np.argsort(points, kind="stable")
+    points, weights = points[order], weights[order]
+    cumulative = np.cumsum(weights)
+    # more groups in the tails, where the second moment is made
+    level = np.minimum((cumulative / cumulative[-1] * ATOMS).astype(np.int64), ATOMS - 1)
+    total = np.bincount(level, weights, ATOMS)
+    kept = total > 0
+    means = np.bincount(level, weights * points, ATOMS)[kept] / total[kept]
+    return means, total[kept] / cumulative[-1]
 
 
 def to_base(s: Signal, gradient: Gradient) -> Gradient:
     """The gradient of the base of a signal from the gradient of the signal."""
-    assert s.base is not None and s.function is not None
+    assert s.base is not None
+    assert s.function is not None
     root = s.base
     d = expansion(root, s.function)
     square = root.mean * root.mean
-    if gradient.picked is not None:
-        slope, radial = gradient.picked
-        return Gradient(
-            q=gradient.q * slope,
-            positions=gradient.positions * slope,
-            samples=gradient.samples * slope,
-            features=gradient.features * slope,
-            radial_positions=gradient.positions * radial,
-            radial_samples=gradient.samples * radial,
-        )
     position, sample = root.positions - square, root.samples - square
-    return Gradient(
+    made = Gradient(
         q=gradient.q * d.slope,
         positions=gradient.positions * d.slope_pair(position),
         samples=gradient.samples * d.slope_pair(sample),
@@ -97,6 +148,75 @@ def to_base(s: Signal, gradient: Gradient) -> Gradient:
         radial_positions=gradient.positions * d.radial_pair(position),
         radial_samples=gradient.samples * d.radial_pair(sample),
     )
+    if root.atoms is not None or gradient.profile is not None:
+        made = _by_value(root, s.function, gradient, made)
+    if gradient.picked is None:
+        return made
+    share, slope, radial = gradient.picked
+    rest = 1.0 - share
+    return Gradient(
+        q=rest * made.q + share * gradient.q * slope,
+        positions=rest * made.positions + share * gradient.positions * slope,
+        samples=rest * made.samples + share * gradient.samples * slope,
+        features=rest * made.features + share * gradient.features * slope,
+        radial_positions=rest * made.radial_positions + share * gradient.positions * radial,
+        radial_samples=rest * made.radial_samples + share * gradient.samples * radial,
+    )
+
+
+def _by_value(root: Signal, function: ScalarFunction, gradient: Gradient, made: Gradient) -> Gradient:
+    """Where the size of the gradient depends on the value, slope and gradient are averaged together."""
+    if root.atoms is not None:
+        x, w = smoothed(root)
+    elif root.variance > 0.0:
+        x, w = nodes(root.mean, math.sqrt(root.variance), function.kinks or ())
+    else:
+        return made
+    slope = np.asarray(function.derivative(x), dtype=np.float64)
+    relative = gradient.relative(np.asarray(function.function(x), dtype=np.float64))
+    norm = float(w @ relative)
+    if norm <= 0.0:
+        return made
+    relative = relative / norm
+    plain, together = float(w @ np.abs(slope)), float(w @ (np.abs(slope) * relative))
+    coherent = (together / plain) ** 2 if plain > 0.0 else 1.0
+    energy = slope * slope * relative
+    q = float(w @ energy)
+    profile = None
+    if root.atoms is not None and q > 0.0:
+        profile = _profile(x, w, energy / q)
+    return replace(
+        made,
+        q=gradient.q * q,
+        positions=made.positions * coherent,
+        samples=made.samples * coherent,
+        radial_positions=made.radial_positions * coherent,
+        radial_samples=made.radial_samples * coherent,
+        profile=profile,
+    )
+
+
+def _profile(x: np.ndarray, w: np.ndarray, relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The size of a gradient over the value, at ATOMS points."""
+    order = np.argsort(x, kind="stable")
+    level = np.minimum((np.cumsum(w[order]) * ATOMS).astype(np.int64), ATOMS - 1)
+    mass = np.bincount(level, w[order], ATOMS)
+    kept = mass > 1e-12
+    at = np.bincount(level, (w * x)[order], ATOMS)[kept] / mass[kept]
+    return at, np.bincount(level, (w * relative)[order], ATOMS)[kept] / mass[kept]
+
+
+def before_sum(
+    profile: tuple[np.ndarray, np.ndarray], operand: Signal, other: Signal
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The profile over one operand of a sum from that over the sum, the other operand taken as Gaussian."""
+    atoms = atoms_of(operand)
+    if atoms is None:
+        return None
+    points = atoms[0]
+    added = other.mean + math.sqrt(other.variance) * _SPREAD[0]
+    relative = np.interp((points[:, None] + added[None, :]).ravel(), *profile).reshape(points.size, -1) @ _SPREAD[1]
+    return points, relative / max(float(atoms[1] @ relative), 1e-300)
 
 
 @lru_cache(maxsize=4096)
@@ -126,9 +246,7 @@ def named(op: str, attrs: Mapping[str, Any]) -> ScalarFunction | None:
     entry = OPERATORS.get(op)
     if entry is None or entry.evaluate is None:
         return None
-    usable = tuple(
-        (key, value) for key, value in sorted(attrs.items()) if isinstance(value, (int, float, str, bool))
-    )
+    usable = tuple((key, value) for key, value in sorted(attrs.items()) if isinstance(value, (int, float, str, bool)))
     return _evaluated(op, usable)
 
 
@@ -167,7 +285,7 @@ def elementwise_chain(call: Call) -> Signal | None:
     root: Signal | None = None
     like: Signal | None = None
     for s in call.inputs:
-        if s is None:
+        if s is None or s.table:
             return None
         if s.constant is not None:
             continue
@@ -198,7 +316,7 @@ def _joined(
 
     def function(x: Array) -> Array:
         values = [part.function(x) if isinstance(part, ScalarFunction) else np.float64(part) for part in parts]
-        return np.asarray(evaluate(*values, **given), dtype=np.float64) + np.zeros_like(x)
+        return np.asarray(np.broadcast_to(np.asarray(evaluate(*values, **given), dtype=np.float64), x.shape))
 
     kinks = tuple({k for part in parts if isinstance(part, ScalarFunction) for k in part.kinks or ()})
     return ScalarFunction(op, function, numeric_slope(function), kinks)

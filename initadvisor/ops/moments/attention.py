@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, replace
 
 from initadvisor.ops.moments.axes import FEATURES, axis, count, size_of
-from initadvisor.ops.moments.products import as_positions, concentration, head_axes, width_of
+from initadvisor.ops.moments.products import as_positions, concentration, head_axes, same_matrix, width_of
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
-from initadvisor.ops.moments.weighted import Fan, _collected, _project, _summed
+from initadvisor.ops.moments.weighted import Fan, collected, project, summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +48,27 @@ def mixed(v: Signal, m: Mixing) -> Signal:
     """Weighted values: what tokens have in common stays, the rest shrinks to its share own / n."""
     value = as_positions(v)
     local = max(value.q - value.positions, 0.0)
-    return replace(
-        v,
+    within = same_matrix(v.axes[:-2], head_axes(v)[0])
+    return v.fresh(
         q=value.positions + local * m.own / m.n,
-        positions=value.positions + local * m.both / m.n,
+        positions=value.positions + within * local * m.both / m.n,
         samples=value.samples,
-        base=None,
-        function=None,
         sources={},
-        value_id=-1,
     )
 
 
-def mixed_back(g: Gradient, q: Signal, k: Signal, v: Signal, m: Mixing, rows: int) -> tuple[Gradient, Gradient, Gradient]:
+def mixed_back(
+    g: Gradient, q: Signal, k: Signal, v: Signal, m: Mixing, rows: int
+) -> tuple[Gradient, Gradient, Gradient]:
     """Gradients of queries, keys and values from that of the result; `rows` queries."""
     query, key, value = as_positions(q), as_positions(k), as_positions(v)
     ratio = rows / m.n
+    within = same_matrix(v.axes[:-2], head_axes(v)[0])
+    near = ratio * ((g.q - g.positions) + rows * g.positions) / m.n
     to_value = Gradient(
         ratio * (m.own * g.q + (rows - 1) * m.both * g.positions) / m.n,
-        ratio * ((g.q - g.positions) + rows * g.positions) / m.n,
-        ratio * rows * g.samples / m.n,
+        within * near + (1.0 - within) * ratio * ratio * g.positions,
+        ratio * ratio * g.samples,
     )
     # d logit = a (d a - sum a d a), with d a a sum over the head width of gradient times value
     apart = max(value.q - value.positions, 0.0)
@@ -87,12 +88,7 @@ def _heads(s: Signal, heads: int) -> Signal:
     """(..., tokens, heads x width) as (..., heads, tokens, width)."""
     features = count(s.axes[-1:]).total
     tokens = s.axes[-2] if len(s.axes) > 1 else ()
-    return replace(
-        s,
-        axes=(*s.axes[:-2], axis(FEATURES, heads), tokens, axis(FEATURES, max(features // heads, 1))),
-        base=None,
-        function=None,
-    )
+    return s.fresh(axes=(*s.axes[:-2], axis(FEATURES, heads), tokens, axis(FEATURES, max(features // heads, 1))))
 
 
 @forward("scaled_dot_product_attention")
@@ -108,6 +104,7 @@ def attention(call: Call) -> list[Signal | None]:
     causal = bool(call.attr("is_causal", False)) or (len(call.present) > 3 and call.present[3] and _causal(call))
     m = mixing(q, k, call.attrs.get("scale"), causal=causal)
     call.memory["mixing"] = m
+    call.memory["logits"] = m.logits
     call.memory["qkv"] = (q, k, v)
     made = mixed(v, m)
     shape = call.output_shapes[0]
@@ -153,9 +150,10 @@ def multi_head_attention(call: Call) -> list[Signal | None]:
     bias = call.known(_IN_BIAS)
     projected = []
     for x, w in zip(xs, weights, strict=True):
-        assert x is not None and w is not None
+        assert x is not None
+        assert w is not None
         fan = Fan(float(size_of(x.axes[-1])))
-        y = _project(x, w, bias, fan, (*x.axes[:-1], axis(FEATURES, width)))
+        y = project(x, w, bias, fan, (*x.axes[:-1], axis(FEATURES, width)))
         # tokens first in this call: bring them in front of the width
         axes = (*y.axes[1:2], axis(FEATURES, heads), y.axes[0], axis(FEATURES, width // heads))
         projected.append(replace(y, axes=axes))
@@ -165,8 +163,10 @@ def multi_head_attention(call: Call) -> list[Signal | None]:
     first = xs[0]
     assert first is not None
     joined = replace(between, axes=(*first.axes[:-1], axis(FEATURES, width)))
-    out = _project(joined, out_weight, call.known(_OUT_BIAS), Fan(float(width)), joined.axes)
-    call.memory.update(projected=projected, mixing=m, joined=joined, xs=xs, weights=weights, width=width)
+    out = project(joined, out_weight, call.known(_OUT_BIAS), Fan(float(width)), joined.axes)
+    call.memory.update(
+        projected=projected, mixing=m, logits=m.logits, joined=joined, xs=xs, weights=weights, width=width
+    )
     return [out, *rest]
 
 
@@ -181,23 +181,23 @@ def multi_head_attention_back(call: Call, gradients: list[Gradient | None]) -> l
     assert out_weight is not None
     places = out.counts().positions * out.counts().samples
     fan = Fan(float(width))
-    made[_OUT] = Gradient(_collected(g, joined, places, call.batch, fan))
+    made[_OUT] = Gradient(collected(g, joined, places, call.batch, fan))
     if call.known(_OUT_BIAS) is not None:
-        made[_OUT_BIAS] = Gradient(_summed(g, out))
+        made[_OUT_BIAS] = Gradient(summed(g, out))
     inner = g.scaled(size_of(out.axes[-1]) * out_weight.q)
     q, k, v = call.memory["projected"]
     rows = max(size_of(head_axes(q)[0]), 1)
-    collected = []
+    sums = []
     for place, (x, w, d) in enumerate(
         zip(call.memory["xs"], call.memory["weights"], mixed_back(inner, q, k, v, m, rows), strict=True)
     ):
         made[place] = d.scaled(width * w.q)
         n = x.counts()
-        collected.append(_collected(d, x, n.positions * n.samples, call.batch, Fan(1.0)))
+        sums.append(collected(d, x, n.positions * n.samples, call.batch, Fan(1.0)))
     if call.known(_IN) is not None:
-        made[_IN] = Gradient(sum(collected) / 3.0)
-        call.memory["blocks"] = {_IN: tuple(collected)}
+        made[_IN] = Gradient(sum(sums) / 3.0)
+        call.memory["blocks"] = {_IN: tuple(sums)}
     else:
-        for slot, value in zip((11, 12, 13), collected, strict=True):
+        for slot, value in zip((11, 12, 13), sums, strict=True):
             made[slot] = Gradient(value)
     return made

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from initadvisor.ops.moments.axes import Axes, Axis, Counts, count, size_of
 from initadvisor.ops.moments.signal import Gradient, Signal
 
@@ -44,9 +42,7 @@ def _spread(s: Signal, own: Counts, times: Counts, axes: Axes) -> Signal:
     if times.samples > 1 and own.samples == 1:
         all_positions = own.positions * times.positions
         samples = (s.q + (all_positions - 1) * positions) / all_positions if all_positions > 1 else s.q
-    return replace(
-        s, features=features, positions=positions, samples=samples, axes=axes, base=None, function=None, free=False
-    )
+    return s.fresh(features=features, positions=positions, samples=samples, axes=axes, free=False)
 
 
 def _repeat(q: float, pair: float, own: int, times: int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from initadvisor.ops.moments.signal import Signal
 
@@ -46,20 +45,15 @@ def merged(a: dict[int, float], b: dict[int, float], scale_a: float = 1.0, scale
 def add(a: Signal, b: Signal, sign: float = 1.0) -> Signal:
     """a + sign b for signals of one shape."""
     shared = covariance(a, b)
-    made = replace(
-        a,
+    made = a.fresh(
         mean=a.mean + sign * b.mean,
         q=a.q + b.q + 2.0 * sign * (a.mean * b.mean + shared),
         features=a.features + b.features + 2.0 * sign * _cross_pair(a, b, shared, a.features, b.features),
         positions=a.positions + b.positions + 2.0 * sign * _cross_pair(a, b, shared, a.positions, b.positions),
         samples=a.samples + b.samples + 2.0 * sign * _cross_pair(a, b, shared, a.samples, b.samples),
         free=a.free and b.free,
-        base=None,
-        function=None,
         sources=merged(a.sources, b.sources, 1.0, sign),
         visible=min(a.visible, b.visible),
-        constant=None,
-        value_id=-1,
     )
     made.q = max(made.q, made.mean * made.mean)
     return made
@@ -84,18 +78,13 @@ def multiply(a: Signal, b: Signal) -> Signal:
             product(x, y, _cross_pair(a, b, shared, x, y) - lifted)
             for x, y in ((a.features, b.features), (a.positions, b.positions), (a.samples, b.samples))
         )
-    return replace(
-        a,
+    return a.fresh(
         mean=mean,
         q=q,
         features=features,
         positions=positions,
         samples=samples,
         free=a.free and b.free,
-        base=None,
-        function=None,
         sources=merged(a.sources, b.sources, b.mean, a.mean),
         visible=min(a.visible, b.visible),
-        constant=None,
-        value_id=-1,
     )

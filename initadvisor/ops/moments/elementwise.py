@@ -8,21 +8,44 @@ import numpy as np
 
 from initadvisor.ops.correlation import dual
 from initadvisor.ops.moments import combine
-from initadvisor.ops.moments.activations import apply, elementwise_chain, from_numpy, named, root_of
+from initadvisor.ops.moments.activations import (
+    apply,
+    atoms_of,
+    before_sum,
+    elementwise_chain,
+    from_numpy,
+    named,
+    root_of,
+)
 from initadvisor.ops.moments.axes import Counts
 from initadvisor.ops.moments.broadcasting import common_axes, gather_back, repeated
 from initadvisor.ops.moments.registry import Call, backward, forward
-from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.moments.signal import Gradient, Signal, independent
 from initadvisor.ops.registry import OPERATORS
 
 _SUMS = ("add", "reversed_add", "sub", "reversed_sub")
 _PRODUCTS = ("mul", "reversed_mul")
 _QUOTIENTS = ("div", "reversed_div")
-_SPECIAL = {*_SUMS, *_PRODUCTS, *_QUOTIENTS, "prelu", "gated_silu", "addcmul", "lerp", "pow", "reversed_pow", "variadic_sum"}
+_SPECIAL = {
+    *_SUMS,
+    *_PRODUCTS,
+    *_QUOTIENTS,
+    "prelu",
+    "gated_silu",
+    "addcmul",
+    "lerp",
+    "pow",
+    "reversed_pow",
+    "variadic_sum",
+}
 
 
 def unary(call: Call) -> list[Signal | None]:
     """A function of one value; a chain of them over one base stays exact."""
+    s = call.known(0)
+    if s is not None and s.table:
+        # angles of a rotary or sinusoidal embedding spread over whole turns
+        return [independent(0.0, 0.5, s.axes, free=True) if call.op in ("sin", "cos") else s]
     return [elementwise_chain(call)]
 
 
@@ -52,8 +75,33 @@ def operands(call: Call) -> tuple[list[Signal], list[Counts]] | None:
     return [s for s, _ in spread], [n for _, n in spread]
 
 
+def beside_table(call: Call) -> Signal | None:
+    """The other operand, where one is a table of numbers (a mask added to logits or multiplied)."""
+    tables = [s is not None and s.table for s in call.inputs]
+    if not any(tables) or all(tables) or any(s is None for s in call.inputs):
+        return None
+    place = tables.index(False)
+    other, mask = call.inputs[place], call.inputs[1 - place]
+    if other is None or mask is None or other.constant is not None:
+        return None
+    call.memory["beside"] = place
+    axes = common_axes([other, mask])
+    made = repeated(other, axes)[0]
+    return made.fresh(visible=min(other.visible, mask.visible), free=other.free)
+
+
+def beside_table_back(call: Call, g: Gradient) -> list[Gradient | None]:
+    """All of the gradient goes to the operand that is no table."""
+    made: list[Gradient | None] = [None] * len(call.inputs)
+    made[call.memory["beside"]] = g.whole()
+    return made
+
+
 @forward(*_SUMS)
 def total(call: Call) -> list[Signal | None]:
+    beside = beside_table(call)
+    if beside is not None:
+        return [beside]
     chained = elementwise_chain(call)
     if chained is not None:
         return [chained]
@@ -67,19 +115,53 @@ def total(call: Call) -> list[Signal | None]:
         alpha = -alpha
     first, second = (b, a) if call.op == "reversed_sub" else (a, b)
     call.memory["signs"] = (alpha, 1.0) if call.op == "reversed_sub" else (1.0, alpha)
-    return [combine.add(first, second.scaled(abs(alpha)) if abs(alpha) != 1.0 else second, 1.0 if alpha > 0 else -1.0)]
+    made = combine.add(first, second.scaled(abs(alpha)) if abs(alpha) != 1.0 else second, 1.0 if alpha > 0 else -1.0)
+    if alpha == 1.0:
+        made.atoms = _sum_atoms(first, second, times)
+    return [made]
+
+
+def _sum_atoms(a: Signal, b: Signal, times: list[Counts]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The part of a sum that is not Gaussian: that of the operand with the larger spread, the other one smooths."""
+    if any(n.total > 1 for n in times) or a.free or b.free or combine.covariance(a, b) != 0.0:
+        return None
+    shaped = [(s, other, atoms_of(s)) for s, other in ((a, b), (b, a))]
+    known = [(s, other, atoms) for s, other, atoms in shaped if atoms is not None]
+    if not known:
+        return None
+    _, other, (points, weights) = max(known, key=lambda entry: entry[0].variance)
+    return points + other.mean, weights
 
 
 @backward(*_SUMS)
 def total_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     (g,) = gradients[:1]
+    if g is not None and "beside" in call.memory:
+        return beside_table_back(call, g)
     if g is None or "times" not in call.memory:
         return [None] * len(call.inputs)
-    plain = replace(g, radial_positions=0.0, radial_samples=0.0)
-    return [
-        None if s is None else gather_back(plain.scaled(sign * sign), s, times)
-        for s, times, sign in zip(call.inputs, call.memory["times"], call.memory["signs"], strict=True)
-    ]
+    out = call.outputs[0] if call.outputs else None
+    made: list[Gradient | None] = []
+    for s, times, sign in zip(call.inputs, call.memory["times"], call.memory["signs"], strict=True):
+        if s is None:
+            made.append(None)
+            continue
+        handed = gather_back(g.whole().scaled(sign * sign), s, times)
+        if times.total == 1 and out is not None and out.variance > 0.0:
+            # the part of the sum's standardised value that this operand makes up
+            share = min(_cross(s, out) ** 2 / max(s.variance * out.variance, 1e-300), 1.0)
+            handed.radial_positions = g.radial_positions * sign * sign * share
+            handed.radial_samples = g.radial_samples * sign * sign * share
+            if g.profile is not None and len(call.inputs) == 2 and sign == 1.0:
+                other = call.inputs[1] if s is call.inputs[0] else call.inputs[0]
+                handed.profile = None if other is None else before_sum(g.profile, s, other)
+        made.append(handed)
+    return made
+
+
+def _cross(s: Signal, out: Signal) -> float:
+    """Covariance of an operand with the sum; by its own variance where sources do not tell."""
+    return combine.covariance(s, out) or s.variance
 
 
 @forward("variadic_sum")
@@ -100,6 +182,9 @@ backward("variadic_sum")(total_back)
 
 @forward(*_PRODUCTS)
 def product(call: Call) -> list[Signal | None]:
+    beside = beside_table(call)
+    if beside is not None:
+        return [beside]
     chained = elementwise_chain(call)
     if chained is not None:
         return [chained]
@@ -114,6 +199,8 @@ def product(call: Call) -> list[Signal | None]:
 @backward(*_PRODUCTS, "gated_silu")
 def product_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     (g,) = gradients[:1]
+    if g is not None and "beside" in call.memory:
+        return beside_table_back(call, g)
     if g is None or "factors" not in call.memory:
         return [None] * len(call.inputs)
     made: list[Gradient | None] = []
@@ -168,8 +255,8 @@ def _inverse(s: Signal) -> Signal | None:
     """1/s where s is far enough from zero that the moments of the inverse exist."""
     if abs(s.mean) < 4.0 * s.variance**0.5 or s.mean == 0.0:
         return None
-    made = apply(replace(s, base=None, function=None), from_numpy("reciprocal", lambda x: 1.0 / x))
-    return replace(made, base=None, function=None)
+    made = apply(s.fresh(), from_numpy("reciprocal", lambda x: 1.0 / x))
+    return made.fresh()
 
 
 @forward("pow", "reversed_pow")
@@ -217,7 +304,7 @@ def glu(call: Call) -> list[Signal | None]:
         (((one[0][0], shape[place]),) if shape[place] > 1 and one else ()) if place == dim else one
         for place, one in enumerate(s.axes)
     )
-    half = replace(s, axes=axes, base=None, function=None, sources={})
+    half = s.fresh(axes=axes, sources={})
     opened = apply(half, sigmoid)
     slope = dual(sigmoid, half.mean, half.variance).slope
     call.memory["square"] = 0.5 * (opened.q + half.q * slope)

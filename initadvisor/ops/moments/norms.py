@@ -23,23 +23,33 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
     scale = 1.0 / (spread + eps)
     call.memory.update(inside=inside, scale=scale, centred=centred, spread=spread)
     # when two elements lie in one block their common mean goes; when they lie in two, the mean product of the blocks
-    features = x.features - (removed if inside.features > 1 else _apart(x, x.features, inside)) if centred else x.features
-    positions = x.positions - (removed if inside.positions > 1 else _apart(x, x.positions, inside)) if centred else x.positions
+    features = (
+        x.features - (removed if inside.features > 1 else _apart(x, x.features, inside)) if centred else x.features
+    )
+    positions = (
+        x.positions - (removed if inside.positions > 1 else _apart(x, x.positions, inside)) if centred else x.positions
+    )
     samples = x.samples - (removed if inside.samples > 1 else _apart(x, x.samples, inside)) if centred else x.samples
     root = math.sqrt(scale)
-    return replace(
-        x,
+    return x.fresh(
         mean=0.0 if centred else x.mean * root,
         q=spread * scale,
         features=features * scale,
         positions=positions * scale,
         samples=samples * scale,
-        base=None,
-        function=None,
         sources={key: value * root for key, value in x.sources.items()},
-        constant=None,
-        value_id=-1,
     )
+
+
+def _by_part(call: Call, x: Signal, whole: Signal, inside: Counts, eps: float) -> Signal:
+    """Each feature is normalised by itself: parts of a concatenation with different spreads come out alike."""
+    made = [(share, _normalise(call, part, inside, eps), call.memory["scale"]) for share, part in x.parts]
+    call.memory["part_scales"] = tuple((share, scale) for share, _, scale in made)
+
+    def average(name: str) -> float:
+        return sum(share * float(getattr(part, name)) for share, part, _ in made)
+
+    return whole.fresh(**{name: average(name) for name in ("mean", "q", "features", "positions", "samples")})
 
 
 def _apart(x: Signal, pair: float, inside: Counts) -> float:
@@ -92,7 +102,10 @@ def batch_norm(call: Call) -> list[Signal | None]:
             inside = Counts(inside.total, 1, 1)
         else:
             inside = inside._replace(samples=inside.samples if inside.samples == 1 else call.batch)
-        return _finish(call, _normalise(call, x, inside, eps), weight, bias)
+        made = _normalise(call, x, inside, eps)
+        if x.parts:
+            made = _by_part(call, x, made, inside, eps)
+        return _finish(call, made, weight, bias)
     if running_mean is None or running_var is None:
         return [None] * len(call.output_shapes)
     scale = 1.0 / (running_var.mean + eps)
@@ -155,13 +168,19 @@ def norm_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | N
     inside: Counts | None = call.memory["inside"]
     slot = 2 if call.op == "skip_layer_norm" else 1
     _parameters_back(call, made, g, normalised, slot)
-    behind = replace(g, radial_positions=g.radial_positions, radial_samples=g.radial_samples)
+    behind = g
     if weight is not None:
         behind = behind.scaled(weight.q)
     if inside is not None:
         behind = _project_out(behind, inside, normalised, call.memory["centred"])
-    behind = behind.scaled(scale)
-    behind.radial_positions = behind.radial_samples = 0.0
+    behind = behind.whole()
+    parts = call.memory.get("part_scales", ())
+    if parts:
+        by_part = tuple(behind.scaled(part_scale) for _, part_scale in parts)
+        behind = behind.scaled(sum(share * part_scale for share, part_scale in parts))
+        behind.parts = by_part
+    else:
+        behind = behind.scaled(scale)
     made[0] = behind
     if call.op == "skip_layer_norm":
         made[1] = behind
@@ -185,9 +204,7 @@ def _project_out(g: Gradient, inside: Counts, normalised: Signal, centred: bool)
     )
 
 
-def _parameters_back(
-    call: Call, made: list[Gradient | None], g: Gradient, normalised: Signal, slot: int
-) -> None:
+def _parameters_back(call: Call, made: list[Gradient | None], g: Gradient, normalised: Signal, slot: int) -> None:
     """The gradients of scale and shift: sums over all places of a feature."""
     n = normalised.counts()
     places, per_sample = n.positions * n.samples, n.positions

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -56,7 +56,7 @@ def avg_pool(call: Call) -> list[Signal | None]:
     size, valid = _window(call, spatial)
     inside = size * valid
     scale = valid * valid if call.attr("count_include_pad", True) else 1.0
-    call.memory["square"] = (size, inside, scale)
+    call.memory["square"] = (inside, scale)
     q = (x.q + (inside - 1.0) * x.positions) / inside * scale
     return [_averaged(x, q, scale, _pooled_axes(x, shape, spatial), inside)]
 
@@ -65,18 +65,14 @@ def _averaged(x: Signal, q: float, scale: float, axes: Axes, n: float) -> Signal
     """The mean over n positions: what is common to them stays."""
     root = math.sqrt(scale)
     across = x.cross(x.features, x.positions)
-    return replace(
-        x,
+    return x.fresh(
         mean=x.mean * root,
         q=q,
         features=(x.features + (n - 1.0) * across) / n * scale,
         positions=x.positions * scale,
         samples=x.samples * scale,
         axes=axes,
-        base=None,
-        function=None,
         sources={},
-        value_id=-1,
     )
 
 
@@ -85,15 +81,15 @@ def avg_pool_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
     g, x, out = gradients[0], call.known(0), call.outputs[0] if call.outputs else None
     if g is None or x is None or out is None or "square" not in call.memory:
         return [None]
-    size, inside, scale = call.memory["square"]
+    inside, scale = call.memory["square"]
     # every input lies in `windows` windows on average, each of which hands it 1/inside of its gradient
-    windows = out.counts().total * inside / x.counts().total
+    before, after = x.counts(), out.counts()
+    windows = after.total * inside / before.total
     share = scale / (inside * inside)
-    if windows <= 1.0:
-        q = g.q * windows * share
-    else:
-        q = (windows * g.q + windows * (windows - 1.0) * g.positions) * share
-    positions = windows * windows * share * (g.positions + (g.q - g.positions) / max(out.counts().positions, 1))
+    q = share * windows * (g.q + max(windows - 1.0, 0.0) * g.positions)
+    # two inputs share a window as often as they are close
+    close = min(max(inside - 1.0, 0.0) / max(before.positions - 1, 1), 1.0)
+    positions = share * windows * (close * g.q + (windows - close) * g.positions)
     return [Gradient(q, positions, windows * windows * share * g.samples)]
 
 
@@ -106,7 +102,7 @@ def adaptive_avg_pool(call: Call) -> list[Signal | None]:
     axes = _pooled_axes(x, shape, spatial)
     before, after = count(x.axes).positions, max(count(axes).positions, 1)
     n = max(before / after, 1.0)
-    call.memory["square"] = (n, n, 1.0)
+    call.memory["square"] = (n, 1.0)
     return [_averaged(x, (x.q + (n - 1.0) * x.positions) / n, 1.0, axes, n)]
 
 
@@ -155,15 +151,26 @@ def max_pool(call: Call) -> list[Signal | None]:
         n = max(size * valid, 1.0)
     else:
         n = max(count(x.axes).positions / max(count(axes).positions, 1), 1.0)
-    root, f = root_of(x), function_of(x)
+    root, f = x.law if x.law is not None else (root_of(x), function_of(x))
     square = root.mean * root.mean
     common = min(max(root.positions - square, 0.0), root.variance)
     mean, q, positions, picked = _maximum(f, root.mean, common, root.variance - common, round(n, 6))
     samples = _between_samples(root, f, n, mean, positions)
-    call.memory["windows"] = prod(shape) * n / max(count(x.axes).total, 1)
-    call.memory["n"] = n
+    call.memory["repeats"] = _repeats(call, spatial) if call.op == "max_pool" else 0.0
     call.memory["picked"] = picked
     return [Signal(mean, q, mean * mean, positions, samples, axes), *rest]
+
+
+def _repeats(call: Call, spatial: int) -> float:
+    """How many other windows pick the same element as a window does: sum of overlap over union of both."""
+    kernel = pairs_of(call.attrs.get("kernel_size"), spatial, 1)
+    stride = pairs_of(call.attrs.get("stride") or call.attrs.get("kernel_size"), spatial, 1)
+    size = prod(kernel)
+    total = 0.0
+    for offset in product(*(range(-((k - 1) // s), (k - 1) // s + 1) for k, s in zip(kernel, stride, strict=True))):
+        overlap = prod(max(k - abs(d) * s, 0) for d, k, s in zip(offset, kernel, stride, strict=True))
+        total += overlap / (2 * size - overlap) if any(offset) else 0.0
+    return total
 
 
 def _between_samples(root: Signal, f: ScalarFunction, n: float, mean: float, positions: float) -> float:
@@ -179,13 +186,12 @@ def _between_samples(root: Signal, f: ScalarFunction, n: float, mean: float, pos
 def max_pool_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     """One element of each window gets the gradient; `picked` tells the activation in front how steep it is there."""
     g, x, out = gradients[0], call.known(0), call.outputs[0] if call.outputs else None
-    if g is None or x is None or out is None or "n" not in call.memory:
+    if g is None or x is None or out is None or "repeats" not in call.memory:
         return [None] * len(call.inputs)
     share = out.counts().total / x.counts().total
-    overlap = call.memory["windows"] * call.memory["windows"] / call.memory["n"] - share
-    q = g.q * share + max(overlap, 0.0) * share * g.positions
+    q = share * (g.q + call.memory["repeats"] * g.positions)
     made = Gradient(q, g.positions * share * share, g.samples * share * share)
-    made.picked = call.memory["picked"]
+    made.picked = (1.0, *call.memory["picked"])
     return [made, *[None] * (len(call.inputs) - 1)]
 
 
@@ -210,7 +216,7 @@ def interpolate(call: Call) -> list[Signal | None]:
     call.memory["grown"] = grown
     call.memory["local"] = local
     q = x.positions + (x.q - x.positions) * local
-    return [replace(x, q=q, axes=axes, base=None, function=None, sources={}, value_id=-1)]
+    return [x.fresh(q=q, axes=axes, sources={})]
 
 
 @backward("interpolate")

@@ -14,10 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from initadvisor.ops.moments.axes import FEATURES, POSITIONS, Axis, axis, count, dominant, size_of
+from initadvisor.ops.moments.axes import FEATURES, POSITIONS, Axes, Axis, axis, count, dominant, size_of
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
-from initadvisor.ops.moments.weighted import Fan, _collected, _project
+from initadvisor.ops.moments.weighted import Fan, collected, project
 
 _SUMMED = {FEATURES: "features", POSITIONS: "positions", "B": "samples"}
 
@@ -42,12 +42,26 @@ def matrix_product(a: Signal, b: Signal, summed_a: Axis, summed_b: Axis, columns
     row_cross = a.cross(along_a, other_row)
     q = contract(a, b, n, along_a, along_b)
     features = n * a.q * other_column + n * (n - 1) * along_a * column_cross
-    positions = n * other_row * b.q + n * (n - 1) * row_cross * along_b
-    samples = n * a.samples * b.samples + n * (n - 1) * a.cross(along_a, a.samples) * b.cross(along_b, b.samples)
     lead = a.axes if len(a.axes) >= len(b.axes) else b.axes
+    within = same_matrix(lead[:-2], rows)
+    positions = within * (n * other_row * b.q + n * (n - 1) * row_cross * along_b)
+    if within < 1.0:
+        # two positions of different matrices: of different windows
+        far_a, far_b = a.cross(along_a, a.positions), b.cross(along_b, b.positions)
+        positions += (1.0 - within) * (n * a.positions * b.positions + n * (n - 1) * far_a * far_b)
+    samples = n * a.samples * b.samples + n * (n - 1) * a.cross(along_a, a.samples) * b.cross(along_b, b.samples)
     kept = (rows,) if len(a.axes) > 1 else ()
     last = (axis(FEATURES, size_of(columns)),) if len(b.axes) > 1 else ()
     return Signal(n * a.mean * b.mean, q, features, positions, samples, (*lead[:-2], *kept, *last))
+
+
+def same_matrix(lead: Axes, rows: Axis) -> float:
+    """Of two positions of a sample, how often both are rows of one matrix (tokens of one attention window)."""
+    windows = count(lead).positions
+    if windows <= 1:
+        return 1.0
+    inside = count([rows]).positions
+    return (inside - 1) / (inside * windows - 1)
 
 
 @forward("matmul", "reversed_matmul")
@@ -59,7 +73,7 @@ def matmul(call: Call) -> list[Signal | None]:
     if b.free and not a.free and len(b.axes) == 2:
         fan = Fan(float(size_of(b.axes[0])))
         call.memory["fan"] = fan
-        return [_project(a, b, None, fan, (*a.axes[:-1], axis(FEATURES, size_of(b.axes[1]))))]
+        return [project(a, b, None, fan, (*a.axes[:-1], axis(FEATURES, size_of(b.axes[1]))))]
     if a.free and not b.free and len(a.axes) == 2:
         return [_left_weight(call, a, b)]
     summed_b = b.axes[-2] if len(b.axes) > 1 else b.axes[-1]
@@ -75,7 +89,7 @@ def _left_weight(call: Call, weight: Signal, x: Signal) -> Signal:
     n = size_of(summed)
     role = dominant(summed)
     turned = x if role == FEATURES else replace(x, features=along, positions=x.features)
-    made = _project(turned, weight, None, Fan(float(n)), x.axes)
+    made = project(turned, weight, None, Fan(float(n)), x.axes)
     out = axis(role, size_of(weight.axes[0]))
     axes = (*x.axes[:-2], out, x.axes[-1]) if len(x.axes) > 1 else (out,)
     if role != FEATURES:
@@ -97,27 +111,40 @@ def matmul_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient |
         uses = out.counts().total * fan.size / (fan.size * columns)
         made = [
             Gradient(g.q * square, g.positions * square, g.samples * square),
-            Gradient(_collected(g, a, uses, call.batch, fan)),
+            Gradient(collected(g, a, uses, call.batch, fan)),
         ]
     elif a.free and len(a.axes) == 2:
         rows = size_of(a.axes[0])
         made = [Gradient(out.counts().total / rows * g.q * b.q), g.scaled(rows * a.q)]
     else:
-        made = _pair_back(g, a, b)
+        made = pair_back(g, a, b)
     return made[::-1] if call.op == "reversed_matmul" else made
 
 
-def _pair_back(g: Gradient, a: Signal, b: Signal) -> list[Gradient | None]:
+def pair_back(g: Gradient, a: Signal, b: Signal) -> list[Gradient | None]:
+    """Gradients of both factors of a product of signals."""
     columns = size_of(b.axes[-1]) if len(b.axes) > 1 else 1
     rows_axis = a.axes[-2] if len(a.axes) > 1 else ()
+    summed_b = b.axes[-2 if len(b.axes) > 1 else -1]
     rows = max(size_of(rows_axis), 1)
     across = pair_along(b, b.axes[-1]) if len(b.axes) > 1 else 0.0
+    along = pair_along(b, summed_b)
     down = pair_along(a, rows_axis)
+    within = same_matrix(a.axes[:-2], rows_axis)
+    within_b = same_matrix(b.axes[:-2], summed_b)
     left = columns * g.q * b.q + columns * (columns - 1) * g.features * across
+    left_positions = columns * g.positions * (within * b.q + (1.0 - within) * b.positions)
+    left_features = columns * g.q * along + columns * (columns - 1) * g.features * b.cross(across, along)
     right = rows * g.q * a.q + rows * (rows - 1) * g.positions * down
+    other = pair_along(a, a.axes[-1])
+    right_near = rows * g.q * other + rows * (rows - 1) * g.positions * a.cross(other, down)
+    right_far = rows * rows * g.positions * a.cross(other, a.positions)
+    is_position = dominant(summed_b) == POSITIONS
+    right_positions = within_b * right_near + (1.0 - within_b) * right_far if is_position else 0.0
+    right_features = 0.0 if is_position else right_near
     return [
-        Gradient(left, columns * g.positions * b.q, 0.0, columns * g.q * pair_along(b, b.axes[-2 if len(b.axes) > 1 else -1])),
-        Gradient(right, rows * g.q * a.features + rows * (rows - 1) * g.positions * a.cross(a.features, down), 0.0, 0.0),
+        Gradient(left, left_positions, columns * g.samples * b.samples, left_features),
+        Gradient(right, right_positions, rows * rows * g.samples * a.cross(other, a.samples), right_features),
     ]
 
 
@@ -146,13 +173,13 @@ def softmax_signal(s: Signal, n: int, *, causal: bool = False) -> Signal:
     own = max(s.q - s.features, 0.0)
     shared_query = max(s.positions - s.cross(s.features, s.positions), 0.0)
     inverse = _mean_inverse(n) if causal else 1.0 / n
-    inverse_rows = n * n / 2.0
     peak = concentration(own, n)
-    q = min(peak * inverse / n, 1.0 / n) if not causal else min(peak * inverse / n, 1.0 / n)
+    q = min(peak * inverse / n, 1.0 / n)
     mean = 1.0 / n
     features = max((mean - q) / (n - 1), 0.0) if n > 1 else q
     together = min(math.exp(min(shared_query, 50.0)), peak)
-    positions = together * mean * mean if not causal else together * mean * mean * min(inverse_rows * inverse, 2.0)
+    # two causal rows share the keys of the shorter one: E[1 / longer row] sums to twice the uniform value
+    positions = together * mean * mean * (2.0 if causal else 1.0)
     return Signal(mean, q, features, positions, mean * mean, s.axes)
 
 
@@ -170,7 +197,7 @@ def softmax(call: Call) -> list[Signal | None]:
     one = s.axes[dim]
     n = max(size_of(one), 1)
     looked = s if dominant(one) == FEATURES else replace(s, features=pair_along(s, one))
-    call.memory["causal"] = s.visible < 1.0
+    call.memory["logits"] = max(looked.q - looked.features, 0.0)
     made = softmax_signal(looked, n, causal=s.visible < 1.0)
     call.memory["n"] = n
     return [made]
@@ -215,7 +242,11 @@ def masked(call: Call) -> list[Signal | None]:
         s = other if other is not None else s
     if s is None:
         return [None]
-    return [replace(s, visible=0.5 if len(s.axes) >= 2 else s.visible, base=None, function=None, value_id=-1)]
+    if s.table or s.constant is not None:
+        return [replace(s, visible=0.5 if call.op in ("tril", "triu", "trilu") else s.visible, table=True)]
+    mask = call.known(0 if call.op == "where" else 1)
+    visible = 0.5 if mask is None or not mask.table or call.op in ("tril", "triu", "trilu") else mask.visible
+    return [s.fresh(visible=min(visible, s.visible))]
 
 
 @backward("masked_fill", "where", "tril", "triu", "trilu")

@@ -91,8 +91,8 @@ def spread(call: Call) -> list[Signal | None]:
         wobble = wobble / (4.0 * value) if value > 0 else 0.0
         value = math.sqrt(value)
     square = value * value
-    made = Signal(value, square + wobble, square, square, square, axes, free=x.free)
-    return [made, centre][: len(call.output_shapes)] if call.op.endswith("mean") else [made]
+    made: list[Signal | None] = [Signal(value, square + wobble, square, square, square, axes, free=x.free), centre]
+    return made[: len(call.output_shapes)] if call.op.endswith("mean") else made[:1]
 
 
 @forward("vector_norm", "l2_norm", "square_sum")
@@ -172,7 +172,7 @@ def cumsum(call: Call) -> list[Signal | None]:
     n = max(size_of(x.axes[dim]), 1)
     common = x.positions
     q = (n + 1) / 2.0 * (x.q - common) + (n + 1) * (2 * n + 1) / 6.0 * common
-    made = replace(x, mean=x.mean * (n + 1) / 2.0, q=q, positions=q * 0.5, base=None, function=None, sources={})
+    made = x.fresh(mean=x.mean * (n + 1) / 2.0, q=q, positions=q * 0.5, sources={})
     return [replace(made, value_id=-1)]
 
 

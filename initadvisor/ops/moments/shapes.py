@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments.axes import (
     FEATURES,
     POSITIONS,
@@ -19,11 +20,21 @@ from initadvisor.ops.moments.axes import (
     shape_of,
     size_of,
 )
+from initadvisor.ops.moments.broadcasting import gather_back, repeated
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
-from initadvisor.ops.moments.broadcasting import gather_back, repeated
 
-_SAME = ("identity", "cast", "flip", "roll", "channel_shuffle", "dequantize", "quantize", "fake_quantize", "optional_get")
+_SAME = (
+    "identity",
+    "cast",
+    "flip",
+    "roll",
+    "channel_shuffle",
+    "dequantize",
+    "quantize",
+    "fake_quantize",
+    "optional_get",
+)
 _RESHAPED = ("reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "atleast_nd", "view_as_real", "view_as_complex")
 
 
@@ -41,7 +52,7 @@ def dropout(call: Call) -> list[Signal | None]:
         return [x, *[None] * (len(call.output_shapes) - 1)]
     keep = 1.0 - p
     call.memory["square"] = 1.0 / keep if keep > 0 else 0.0
-    made = replace(x, q=x.q / keep if keep > 0 else 0.0, base=None, function=None, value_id=-1)
+    made = x.fresh(q=x.q / keep if keep > 0 else 0.0)
     return [made, *[None] * (len(call.output_shapes) - 1)]
 
 
@@ -57,9 +68,7 @@ def reshaped(call: Call) -> list[Signal | None]:
     x, shape = call.known(0), call.output_shapes[0]
     if x is None or shape is None:
         return [None]
-    if call.op == "pixel_shuffle":
-        axes = (*x.axes[:-3], axis(FEATURES, shape[-3]), axis(POSITIONS, shape[-2]), axis(POSITIONS, shape[-1]))
-    elif call.op == "pixel_unshuffle":
+    if call.op == "pixel_shuffle" or call.op == "pixel_unshuffle":
         axes = (*x.axes[:-3], axis(FEATURES, shape[-3]), axis(POSITIONS, shape[-2]), axis(POSITIONS, shape[-1]))
     else:
         axes = regroup(x.axes, shape)
@@ -67,7 +76,7 @@ def reshaped(call: Call) -> list[Signal | None]:
 
 
 def _moved(x: Signal, axes: Axes) -> Signal:
-    return replace(x, axes=axes, base=None, function=None, value_id=-1)
+    return x.fresh(axes=axes)
 
 
 @backward(*_RESHAPED, "pixel_shuffle", "pixel_unshuffle", "permute", "transpose", "matrix_transpose", "movedim")
@@ -163,13 +172,15 @@ def joined(call: Call) -> list[Signal | None]:
     call.memory["shares"] = [n / whole for n in sizes]
     looked = []
     for s in given:
-        own = tuple(axis(role, size_of(s.axes[dim])) if place == dim else one for place, one in enumerate(lead)) if (
-            call.op == "cat" and len(s.axes) == rank
-        ) else s.axes
+        own = (
+            tuple(axis(role, size_of(s.axes[dim])) if place == dim else one for place, one in enumerate(lead))
+            if (call.op == "cat" and len(s.axes) == rank)
+            else s.axes
+        )
         looked.append(repeated(s, own)[0] if s.free and call.op == "cat" else s)
 
     def average(values: list[float]) -> float:
-        return sum(share * value for share, value in zip(call.memory["shares"], values, strict=True))
+        return float(sum(share * value for share, value in zip(call.memory["shares"], values, strict=True)))
 
     means = [s.mean for s in looked]
     mean = average(means)
@@ -184,7 +195,35 @@ def joined(call: Call) -> list[Signal | None]:
         axes,
         free=all(s.free for s in given),
     )
+    if role == FEATURES and call.op == "cat" and not made.free:
+        made.parts = _parts(looked, call.memory["shares"])
+    made.law = _common_law(looked, call.memory["shares"])
     return [made]
+
+
+def _parts(signals: list[Signal], shares: list[float]) -> tuple[tuple[float, Signal], ...]:
+    """Share and signal of each input, those of inputs that are concatenations themselves laid flat."""
+    flat: list[tuple[float, Signal]] = []
+    for s, share in zip(signals, shares, strict=True):
+        flat.extend([(share * inner, part) for inner, part in s.parts] or [(share, s)])
+    return tuple(flat)
+
+
+def _common_law(signals: list[Signal], shares: list[float]) -> tuple[Signal, ScalarFunction] | None:
+    """The distribution of the whole where every input is the same function of something Gaussian."""
+    laws = [(s.base, s.function) if s.base is not None else s.law for s in signals]
+    if any(law is None or law[1] is None for law in laws):
+        return None
+    known = [(root, f) for law in laws if law is not None for root, f in [law] if root is not None and f is not None]
+    first = known[0][1]
+    if any(f is not first for _, f in known):
+        return None
+
+    def average(name: str) -> float:
+        return sum(share * float(getattr(root, name)) for share, (root, _) in zip(shares, known, strict=True))
+
+    mixed = known[0][0].fresh(**{name: average(name) for name in ("mean", "q", "features", "positions", "samples")})
+    return mixed, first
 
 
 def _along(parts: list[Signal], role: str) -> list[float]:
@@ -196,8 +235,27 @@ def _along(parts: list[Signal], role: str) -> list[float]:
 @backward("cat", "stack")
 def joined_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     g = gradients[0]
-    clean = None if g is None else replace(g, radial_positions=0.0, radial_samples=0.0)
-    return [None if s is None else clean for s in call.inputs]
+    if g is None:
+        return [None] * len(call.inputs)
+    made: list[Gradient | None] = []
+    place = 0
+    for s in call.inputs:
+        width = max(len(s.parts), 1) if s is not None else 1
+        own = g.parts[place : place + width]
+        place += width
+        made.append(None if s is None else _joined_parts(own, s) if own else g.whole())
+    return made
+
+
+def _joined_parts(own: tuple[Gradient, ...], s: Signal) -> Gradient:
+    """The gradient of one input, which may be a concatenation itself."""
+    if len(own) == 1:
+        return own[0].whole()
+    total = Gradient(0.0)
+    for (share, _), part in zip(s.parts, own, strict=True):
+        total = total.plus(part.whole().scaled(share))
+    total.parts = own
+    return total
 
 
 @forward("split", "chunk", "unbind")
@@ -229,7 +287,7 @@ def _cut(one: Axis, size: int) -> Axis:
 
 def _slice(x: Signal, axes: Axes) -> Signal:
     """Some of the elements: no longer aligned with the whole."""
-    return replace(x, axes=axes, base=None, function=None, sources={}, value_id=-1)
+    return x.fresh(axes=axes, sources={})
 
 
 @backward("split", "chunk", "unbind")
@@ -306,7 +364,10 @@ def picked_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient |
     if g is None or x is None or out is None:
         return [None, *rest]
     before, after = x.counts(), out.counts()
-    share = min(after.total / before.total, 1.0)
+    share = after.total / before.total
+    if share > 1.0:
+        # elements picked several times over, as from a table of position biases
+        return [Gradient(g.q * share, g.positions * share, g.samples * share, g.features * share), *rest]
 
     def pairs(now: int, then: int) -> float:
         return (now * (now - 1)) / (then * (then - 1)) * then / now * share if then > 1 and now >= 1 else share
@@ -335,13 +396,52 @@ def padded(call: Call) -> list[Signal | None]:
     made = replace(_slice(x, axes), mean=x.mean * share, q=x.q * share)
     n = x.counts()
     inside = share if n.positions > 1 else 1.0
-    return [replace(made, positions=x.positions * share * inside, samples=x.samples * share * inside, features=x.features * share)]
+    return [
+        replace(
+            made,
+            positions=x.positions * share * inside,
+            samples=x.samples * share * inside,
+            features=x.features * share,
+        )
+    ]
 
 
 @backward("pad")
 def padded_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     g = gradients[0]
-    return [None if g is None else replace(g, radial_positions=0.0, radial_samples=0.0), *[None] * (len(call.inputs) - 1)]
+    return [
+        None if g is None else replace(g, radial_positions=0.0, radial_samples=0.0),
+        *[None] * (len(call.inputs) - 1),
+    ]
+
+
+@forward("setitem")
+def written(call: Call) -> list[Signal | None]:
+    """Some elements replaced: by their share."""
+    x, value, shape, part = call.known(0), call.known(1), call.output_shapes[0], call.input_shapes[1]
+    if x is None or value is None or shape is None:
+        return [None]
+    if x.table or (x.constant is not None and value.constant is not None):
+        return [replace(x, table=True, constant=None)]
+    share = min(prod(part or ()) / max(prod(shape), 1), 1.0)
+    if share >= 1.0:
+        return [value.fresh(axes=x.axes)]
+    call.memory["share"] = share
+
+    def mixed(name: str) -> float:
+        return (1.0 - share) * float(getattr(x, name)) + share * float(getattr(value, name))
+
+    return [x.fresh(**{name: mixed(name) for name in ("mean", "q", "features", "positions", "samples")})]
+
+
+@backward("setitem")
+def written_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    g = gradients[0]
+    rest: list[Gradient | None] = [None] * (len(call.inputs) - 2)
+    if g is None:
+        return [None, None, *rest]
+    share = call.memory.get("share", 1.0)
+    return [g.whole().scaled(1.0 - share), g.whole(), *rest]
 
 
 @forward("shape_of", "size_of", "dims_of", "item", "argmax", "argmin", "nonzero", "argsort", "searchsorted")

@@ -8,6 +8,9 @@ throughout: a handler costs microseconds whatever the size of the tensor.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments.axes import Axes, Counts, count
@@ -21,6 +24,13 @@ class Signal:
     the position (same sample and feature), in the sample (same feature, any position).
     axes: the roles of the axes. free: True for a parameter or constant, whose axes take the roles of what it meets.
     base, function: set where x is `function` of another value, element by element: x = function(base).
+    law: (root, function) with the distribution of x where it is known but x is not an element-wise function of one
+    value (a concatenation of ReLU outputs). parts: share and signal of each input of a concatenation of features,
+    for a norm that treats each feature by itself.
+    atoms: points and weights of the part of x that is not Gaussian; the rest of the variance is (a residual stream
+    behind a ReLU).
+    visible: the share of logits that a mask lets through. table: True for numbers that come from sizes alone (a mask,
+    an index table): added or multiplied they count as nothing.
     sources: how x depends on independent unit-variance sources, for covariances between values.
     exact: False where something was assumed on the way that is not tracked (an unknown input of a norm).
     """
@@ -34,10 +44,14 @@ class Signal:
     free: bool = False
     base: Signal | None = None
     function: ScalarFunction | None = None
+    law: tuple[Signal, ScalarFunction] | None = None
+    parts: tuple[tuple[float, Signal], ...] = ()
     sources: dict[int, float] = field(default_factory=dict)
     value_id: int = -1
     visible: float = 1.0
     constant: float | None = None
+    atoms: tuple[np.ndarray, np.ndarray] | None = None
+    table: bool = False
 
     @property
     def variance(self) -> float:
@@ -63,18 +77,26 @@ class Signal:
     def scaled(self, factor: float, square: float | None = None) -> Signal:
         """The signal times an independent factor of the given mean (and second moment)."""
         s = factor * factor if square is None else square
-        return replace(
-            self,
+        return self.fresh(
             mean=self.mean * factor,
             q=self.q * s,
             features=self.features * s,
             positions=self.positions * s,
             samples=self.samples * s,
-            base=None,
-            function=None,
             sources={key: value * factor for key, value in self.sources.items()},
-            constant=None,
         )
+
+    def fresh(self, **changes: Any) -> Signal:
+        """A copy with changes, as a value of its own: no longer a function of another one."""
+        plain: dict[str, Any] = {
+            "base": None,
+            "function": None,
+            "law": None,
+            "parts": (),
+            "constant": None,
+            "atoms": None,
+        }
+        return replace(self, value_id=-1, **(plain | changes))
 
 
 def block_moment(q: float, features: float, positions: float, samples: float, mean: float, n: Counts) -> float:
@@ -96,8 +118,11 @@ class Gradient:
     """Backward statistics of a value: the gradient of the loss by its elements, of mean zero.
 
     q: E[d^2]; features, positions, samples: E[d d'] as for `Signal`. radial_positions and radial_samples: the same
-    for d times the standardised value, which a batch norm in front projects out. picked: E[f'^2] and E[z f']^2
-    over the elements that a max pooling picked, for the activation in front of it.
+    for d times the standardised value, which a batch norm in front projects out. picked: the share of the
+    gradient that comes through a max pooling, and E[f'^2] and E[z f']^2 over the elements that it picked, for the
+    activation in front. parts: the gradient of each part of a concatenation. profile: points x and
+    E[d^2 | value = x] / q where the size of the gradient depends on the value (a ReLU behind a
+    residual sum lets more through where the stream is large).
     """
 
     q: float
@@ -106,7 +131,9 @@ class Gradient:
     features: float = 0.0
     radial_positions: float = 0.0
     radial_samples: float = 0.0
-    picked: tuple[float, float] | None = None
+    picked: tuple[float, float, float] | None = None
+    parts: tuple[Gradient, ...] = ()
+    profile: tuple[np.ndarray, np.ndarray] | None = None
 
     def block(self, n: Counts) -> float:
         """The second moment of the mean over a block."""
@@ -121,6 +148,9 @@ class Gradient:
             self.features * square,
             self.radial_positions * square,
             self.radial_samples * square,
+            picked=self.picked,
+            profile=self.profile,
+            parts=tuple(part.scaled(square) for part in self.parts),
         )
 
     def plus(self, other: Gradient) -> Gradient:
@@ -132,13 +162,55 @@ class Gradient:
             self.features + other.features,
             self.radial_positions + other.radial_positions,
             self.radial_samples + other.radial_samples,
+            picked=self._picked_plus(other),
+            profile=self._profile_plus(other),
+            parts=self._parts_plus(other),
         )
+
+    def _profile_plus(self, other: Gradient) -> tuple[np.ndarray, np.ndarray] | None:
+        points = next((g.profile[0] for g in (self, other) if g.profile is not None), None)
+        whole = self.q + other.q
+        if points is None or whole <= 0.0:
+            return None
+        mixed = sum(g.q / whole * g.relative(points) for g in (self, other))
+        return points, np.asarray(mixed)
+
+    def relative(self, points: np.ndarray) -> np.ndarray:
+        """E[d^2 | value] / q at some points of the value."""
+        return np.ones_like(points) if self.profile is None else np.interp(points, *self.profile)
+
+    def _picked_plus(self, other: Gradient) -> tuple[float, float, float] | None:
+        weights = [g.q * g.picked[0] if g.picked is not None else 0.0 for g in (self, other)]
+        total, picked = sum(weights), self.q + other.q
+        if total <= 0.0 or picked <= 0.0:
+            return None
+        slope, radial = (
+            sum(w * g.picked[place] for w, g in zip(weights, (self, other), strict=True) if g.picked is not None)
+            / total
+            for place in (1, 2)
+        )
+        return total / picked, slope, radial
+
+    def _parts_plus(self, other: Gradient) -> tuple[Gradient, ...]:
+        count = max(len(self.parts), len(other.parts))
+        first = self.parts if len(self.parts) == count else (self.whole(),) * count
+        second = other.parts if len(other.parts) == count else (other.whole(),) * count
+        return tuple(a.plus(b) for a, b in zip(first, second, strict=True))
+
+    def whole(self) -> Gradient:
+        """The statistics alone, without what only a norm in front can use."""
+        return Gradient(self.q, self.positions, self.samples, self.features, picked=self.picked)
 
 
 def constant_signal(value: float, axes: Axes = ()) -> Signal:
     """A signal that is one number everywhere."""
     square = value * value
     return Signal(value, square, square, square, square, axes, free=True, constant=value)
+
+
+def table_signal(axes: Axes, visible: float = 1.0) -> Signal:
+    """Numbers that no input and no weight flows into."""
+    return Signal(0.0, 0.0, 0.0, 0.0, 0.0, axes, free=True, visible=visible, table=True)
 
 
 def independent(mean: float, q: float, axes: Axes, *, free: bool = False) -> Signal:

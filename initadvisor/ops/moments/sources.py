@@ -73,7 +73,7 @@ def _drawn_axes(call: Call, shape: tuple[int, ...]) -> Axes:
     return (lead, *plain(shape[1:], POSITIONS)) if shape else ()
 
 
-@backward("bernoulli")
+@backward("bernoulli", "zeros", "ones", "full", "empty", "randn", "rand", "draw_normal", "draw_uniform")
 def nothing_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     return [None] * len(call.inputs)
 

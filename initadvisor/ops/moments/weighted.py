@@ -34,9 +34,7 @@ class Fan:
     phase_back: float = 1.0
 
 
-def valid_taps(
-    length: int, out: int, kernel: int, stride: int, dilation: int, before: int
-) -> tuple[float, float]:
+def valid_taps(length: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> tuple[float, float]:
     """Along one axis: the share of taps that fall on the input, and the share that two positions have in common."""
     if out < 1 or kernel < 1:
         return 1.0, 1.0
@@ -108,12 +106,14 @@ def convolution(call: Call) -> list[Signal | None]:
     given = call.input_shapes[0] or ()
     batched = len(given) == len(shape)
     spatial = [axis(POSITIONS, n) for n in made[len(made) - len(shape) + 2 :]]
-    lead: list[tuple[tuple[str, int], ...]] = [x.axes[0] if size_of(x.axes[0]) == made[0] else axis(SAMPLES, made[0])] if batched else []
+    lead: list[tuple[tuple[str, int], ...]] = (
+        [x.axes[0] if size_of(x.axes[0]) == made[0] else axis(SAMPLES, made[0])] if batched else []
+    )
     channels = axis(FEATURES, layout.channels_out(shape))
     fan = convolution_fan(call, layout, shape)
     call.memory["fan"] = fan
     bias = call.known(entry.slot("bias")) if "bias" in entry.slots else None
-    return [_project(x, weight, bias, fan, (*lead, channels, *spatial))]
+    return [project(x, weight, bias, fan, (*lead, channels, *spatial))]
 
 
 @forward("linear", "gemm")
@@ -134,10 +134,10 @@ def linear(call: Call) -> list[Signal | None]:
         weight = weight.scaled(alpha)
     call.memory["weight"] = weight
     axes: Axes = (*x.axes[:-1], axis(FEATURES, made[-1])) if len(shape) == 2 else x.axes[:-1]
-    return [_project(x, weight, bias, fan, axes)]
+    return [project(x, weight, bias, fan, axes)]
 
 
-def _project(x: Signal, weight: Signal, bias: Signal | None, fan: Fan, axes: Axes) -> Signal:
+def project(x: Signal, weight: Signal, bias: Signal | None, fan: Fan, axes: Axes) -> Signal:
     """The output statistics of a sum over a fan of independent weights."""
     spread = weight.variance
     taps = fan.size * fan.valid
@@ -177,17 +177,33 @@ def project_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient 
     taps = fan.size * fan.valid
     square = outputs / inputs * taps * weight.q
     share = fan.phase_back * fan.pair / fan.valid if fan.valid > 0 else 0.0
+    same, alike = _same_inputs(x) if call.op in ("linear", "gemm") else (1.0, 1.0)
     made[entry.slot("input")] = Gradient(
-        g.q * square, g.positions * square * share, g.samples * square * share, weight.mean**2 * taps * g.q
+        g.q * square,
+        g.positions * square * share * same,
+        g.samples * square * share * alike,
+        weight.mean**2 * taps * g.q,
     )
-    made[entry.slot("weight")] = Gradient(_collected(g, x, outputs * taps / weights, call.batch, fan))
+    made[entry.slot("weight")] = Gradient(collected(g, x, outputs * taps / weights, call.batch, fan))
     bias_slot = entry.slot("bias") if "bias" in entry.slots else -1
     if bias_slot >= 0 and call.known(bias_slot) is not None:
-        made[bias_slot] = Gradient(_summed(g, out))
+        made[bias_slot] = Gradient(summed(g, out))
     return made
 
 
-def _collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> float:
+def _same_inputs(x: Signal) -> tuple[float, float]:
+    """Of two positions, within a sample and across two, how often both meet the same weights.
+
+    Only where positions were flattened into the axis that is summed over is that less than always.
+    """
+    inner = count(x.axes[-1:]).positions
+    if inner <= 1:
+        return 1.0, 1.0
+    outer = count(x.axes[:-1]).positions
+    return (outer - 1) / (outer * inner - 1), 1.0 / inner
+
+
+def collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> float:
     """E[(dL/dw)^2] of a weight used `uses` times over `batch` samples."""
     per_sample = uses / batch
     share = fan.pair / fan.valid**2 if fan.valid > 0 else 1.0
@@ -197,7 +213,7 @@ def _collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> flo
     return max(total, 0.0)
 
 
-def _summed(g: Gradient, out: Signal) -> float:
+def summed(g: Gradient, out: Signal) -> float:
     """E[(dL/db)^2] of a shift added at every position of every sample."""
     n = out.counts()
     places = n.positions * n.samples
@@ -254,12 +270,12 @@ def bilinear(call: Call) -> list[Signal | None]:
         samples=left.samples * right.samples,
     )
     axes = (*left.axes[:-1], axis(FEATURES, shape[0]))
-    return [_project(both, weight, call.known(3), Fan(float(shape[1] * shape[2])), axes)]
+    return [project(both, weight, call.known(3), Fan(float(shape[1] * shape[2])), axes)]
 
 
 def viewed(s: Signal, shape: tuple[int, ...]) -> Signal:
     """The same numbers in another shape."""
-    return replace(s, axes=regroup(s.axes, shape), base=None, function=None)
+    return s.fresh(axes=regroup(s.axes, shape))
 
 
 def features_of(s: Signal) -> int:

@@ -1,0 +1,332 @@
+"""Recurrent layers and cells by mean-field recursion over the steps.
+
+Gates of one unit are taken as independent given the second moments of input and state, which is exact for wide
+layers with independent weights (Gilboa et al. 2019, arXiv 1901.08987). A sequence runs until its state has settled,
+at most `MAX_STEPS` steps; statistics are averages over the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from initadvisor.ops.correlation import Dual, dual
+from initadvisor.ops.gains import ScalarFunction, resolve
+from initadvisor.ops.moments.axes import FEATURES, Axes, axis, size_of
+from initadvisor.ops.moments.registry import Call, backward, forward
+from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.moments.weighted import Fan, collected
+
+MAX_STEPS = 48
+_SIGMOID, _TANH, _RELU = resolve("sigmoid"), resolve("tanh"), resolve("relu")
+_GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1, "rnn": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A second moment and the mean product of two positions and of two samples."""
+
+    q: float = 0.0
+    positions: float = 0.0
+    samples: float = 0.0
+
+    def times(self, other: Pair, scale: float = 1.0) -> Pair:
+        """The product of independent factors."""
+        return Pair(
+            self.q * other.q * scale, self.positions * other.positions * scale, self.samples * other.samples * scale
+        )
+
+    def plus(self, other: Pair) -> Pair:
+        """The sum of independent terms of mean zero."""
+        return Pair(self.q + other.q, self.positions + other.positions, self.samples + other.samples)
+
+    def scaled(self, factor: float) -> Pair:
+        """All three times a number."""
+        return Pair(self.q * factor, self.positions * factor, self.samples * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """Weights of one layer and direction; `shift` is what both biases add."""
+
+    ih: Signal
+    hh: Signal
+    shift: Signal | None
+    inputs: int
+    hidden: int
+    slots: tuple[int, ...] = ()
+
+    def gates(self, x: Pair, h: Pair) -> tuple[Pair, float]:
+        """Second moments of the gate pre-activations, and their mean."""
+        made = x.scaled(self.inputs * self.ih.q).plus(h.scaled(self.hidden * self.hh.q))
+        if self.shift is None:
+            return made, 0.0
+        q = self.shift.q
+        return made.plus(Pair(q, q, q)), self.shift.mean
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step leaves for the way back: E[f'^2]-like factors of each path."""
+
+    state: Pair
+    cell: Pair
+    to_gates_from_h: float
+    to_gates_from_c: float
+    c_from_h: float
+    c_from_c: float
+    h_from_h: float
+    before: Pair = field(default_factory=Pair)
+
+
+def _spread(function: ScalarFunction, a: Pair, mean: float) -> tuple[Dual, Pair]:
+    d = dual(function, round(mean, 9), max(float(f"{a.q - mean * mean:.6e}"), 0.0))
+    square = mean * mean
+    return d, Pair(d.second, d.pair(a.positions - square), d.pair(a.samples - square))
+
+
+def lstm_step(m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+    """c' = f c + i g, h' = o tanh(c')."""
+    a, mean = m.gates(x, h)
+    gate, opened = _spread(_SIGMOID, a, mean)
+    candidate, new = _spread(_TANH, a, mean)
+    cell = opened.times(c).plus(opened.times(new))
+    outer, squashed = _spread(_TANH, cell, 0.0)
+    from_c = gate.slope * (c.q + new.q) + opened.q * candidate.slope
+    return Step(
+        opened.times(squashed),
+        cell,
+        to_gates_from_h=squashed.q * gate.slope,
+        to_gates_from_c=from_c,
+        c_from_h=opened.q * outer.slope,
+        c_from_c=opened.q,
+        h_from_h=0.0,
+        before=c,
+    )
+
+
+def gru_step(m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+    """h' = (1 - z) n + z h, n = tanh(W x + r U h)."""
+    a, mean = m.gates(x, h)
+    gate, opened = _spread(_SIGMOID, a, mean)
+    reset = m.gates(x, opened.times(h))[0]
+    candidate, new = _spread(_TANH, reset, mean)
+    rest = 1.0 - 2.0 * gate.mean
+    closed = Pair(rest + opened.q, rest + opened.positions, rest + opened.samples)
+    state = closed.times(new).plus(opened.times(h))
+    into_candidate = closed.q * candidate.slope
+    back = into_candidate + gate.slope * (new.q + h.q)
+    return Step(state, Pair(), back, 0.0, 0.0, 0.0, opened.q)
+
+
+def _plain_step(function: ScalarFunction, m: Matrices, x: Pair, h: Pair) -> Step:
+    a, mean = m.gates(x, h)
+    d, state = _spread(function, a, mean)
+    return Step(state, Pair(), d.slope, 0.0, 0.0, 0.0, 0.0)
+
+
+def step(kind: str, m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+    """One step of a cell of the given kind."""
+    if kind == "lstm":
+        return lstm_step(m, x, h, c)
+    if kind == "gru":
+        return gru_step(m, x, h, c)
+    return _plain_step(_RELU if kind == "rnn_relu" else _TANH, m, x, h)
+
+
+def unroll(kind: str, m: Matrices, x: Pair, steps: int) -> list[Step]:
+    """Steps from a zero state until it has settled."""
+    trace: list[Step] = []
+    h, c = Pair(), Pair()
+    for _ in range(max(min(steps, MAX_STEPS), 1)):
+        made = step(kind, m, x, h, c)
+        settled = abs(made.state.q - h.q) <= 1e-6 * made.state.q and abs(made.cell.q - c.q) <= 1e-6 * made.cell.q
+        h, c = made.state, made.cell
+        trace.append(made)
+        if settled and len(trace) > 2:
+            break
+    return trace
+
+
+def _average(trace: Sequence[Step], steps: int) -> Pair:
+    total = Pair()
+    for made in trace:
+        total = total.plus(made.state)
+    total = total.plus(trace[-1].state.scaled(max(steps - len(trace), 0)))
+    return total.scaled(1.0 / max(steps, len(trace)))
+
+
+def roll_back(kind: str, m: Matrices, trace: Sequence[Step], g: float, steps: int) -> float:
+    """The second moment of the gradient at one gate's pre-activation, averaged over the steps."""
+    gates = _GATES[kind]
+    dh = dc = total = 0.0
+    count = max(min(steps, MAX_STEPS), len(trace))
+    for place in range(count - 1, -1, -1):
+        made = trace[min(place, len(trace) - 1)]
+        dh += g
+        dc = dh * made.c_from_h + dc
+        into_gates = dh * made.to_gates_from_h + dc * made.to_gates_from_c
+        total += into_gates / gates
+        dh = into_gates * m.hidden * m.hh.q + dh * made.h_from_h
+        dc *= made.c_from_c
+    return total / count
+
+
+def _matrices(call: Call, kind: str) -> list[tuple[Matrices, Matrices | None]]:
+    """Weights of each layer, forward and backward direction, from torch's flat list."""
+    first = 3 if kind == "lstm" else 2
+    flat = list(range(first, len(call.inputs)))
+    per = 4 if call.attr("has_biases", True) else 2
+    both = bool(call.attr("bidirectional", False))
+    groups = [flat[i : i + per] for i in range(0, len(flat) - per + 1, per)]
+    made = [m for m in (_one(call, slots) for slots in groups) if m is not None]
+    if len(made) != len(groups) or not made:
+        return []
+    if not both:
+        return [(m, None) for m in made]
+    return list(zip(made[::2], made[1::2], strict=False))
+
+
+def _one(call: Call, slots: Sequence[int]) -> Matrices | None:
+    ih, hh = call.known(slots[0]), call.known(slots[1])
+    if ih is None or hh is None or len(ih.axes) < 2:
+        return None
+    shift: Signal | None = None
+    for slot in slots[2:4]:
+        bias = call.known(slot)
+        if bias is not None:
+            mean = bias.mean + (shift.mean if shift else 0.0)
+            spread = bias.variance + (shift.variance if shift else 0.0)
+            shift = Signal(mean, mean * mean + spread, mean * mean, mean * mean, mean * mean, bias.axes)
+    return Matrices(ih, hh, shift, size_of(ih.axes[-1]), size_of(hh.axes[-1]), tuple(slots))
+
+
+_KINDS = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu"}
+_ONNX = {"onnx_lstm": "lstm", "onnx_gru": "gru", "onnx_rnn": "rnn"}
+
+
+@forward(*_KINDS, *_ONNX)
+def sequence(call: Call) -> list[Signal | None]:
+    """All layers of a recurrent stack over a sequence."""
+    rest: list[Signal | None] = [None] * (len(call.output_shapes) - 1)
+    x, shape = call.known(0), call.output_shapes[0]
+    kind = _KINDS.get(call.op) or _ONNX[call.op]
+    if call.op in _ONNX:
+        m = _one(call, (1, 2, 3))
+        layers: list[tuple[Matrices, Matrices | None]] = [] if m is None else [(m, None)]
+    else:
+        layers = _matrices(call, kind)
+    if x is None or shape is None or not layers:
+        return [None, *rest]
+    steps = max(x.counts().positions, 1)
+    flow = Pair(x.q, x.positions, x.samples)
+    memory = []
+    for one, other in layers:
+        trace = unroll(kind, one, flow, steps)
+        memory.append((one, other, trace, flow))
+        flow = _average(trace, steps)
+    call.memory.update(layers=memory, steps=steps, kind=kind)
+    out = Signal(0.0, flow.q, 0.0, flow.positions, flow.samples, _sequence_axes(call, x, shape))
+    last = memory[-1][2][-1].state
+    final = Signal(0.0, last.q, 0.0, last.positions, last.samples, ())
+    return [out, *[_shaped(final, call.output_shapes[place + 1], call.batch) for place in range(len(rest))]]
+
+
+def _sequence_axes(call: Call, x: Signal, shape: tuple[int, ...]) -> Axes:
+    if call.op in _ONNX and len(shape) == 4:
+        return (x.axes[0], axis(FEATURES, shape[1]), x.axes[1], axis(FEATURES, shape[3]))
+    return (*x.axes[:-1], axis(FEATURES, shape[-1]))
+
+
+def _shaped(s: Signal, shape: tuple[int, ...] | None, batch: int) -> Signal | None:
+    if shape is None:
+        return None
+    axes = tuple(axis("B" if n == batch and place == len(shape) - 2 else FEATURES, n) for place, n in enumerate(shape))
+    return s.fresh(axes=axes)
+
+
+@backward(*_KINDS, *_ONNX)
+def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    made: list[Gradient | None] = [None] * len(call.inputs)
+    x, layers = call.known(0), call.memory.get("layers")
+    given = [g for g in gradients if g is not None]
+    if x is None or not layers or not given:
+        return made
+    steps, kind = call.memory["steps"], call.memory["kind"]
+    g = gradients[0].q if gradients[0] is not None else 0.0
+    # a gradient of the last state alone is one step's worth
+    g += sum(other.q for other in gradients[1:2] if other is not None) / steps
+    n = x.counts()
+    places = n.positions * n.samples
+    for one, other, trace, flow in reversed(layers):
+        at_gate = roll_back(kind, one, trace, g, steps)
+        for m in (one, other):
+            if m is not None:
+                _weights_back(call, made, m, at_gate, flow, places)
+        directions = 1 if other is None else 2
+        g = directions * _GATES[kind] * one.hidden * one.ih.q * at_gate
+    made[0] = Gradient(g)
+    return made
+
+
+def _weights_back(
+    call: Call, made: list[Gradient | None], m: Matrices, at_gate: float, flow: Pair, places: int
+) -> None:
+    g, fan = Gradient(at_gate), Fan(1.0)
+    state = Signal(0.0, flow.q, 0.0, flow.positions, flow.samples, ())
+    made[m.slots[0]] = Gradient(collected(g, state, places, call.batch, fan))
+    hidden = call.outputs[0] if call.outputs else None
+    if hidden is not None:
+        made[m.slots[1]] = Gradient(collected(g, hidden, places, call.batch, fan))
+    for slot in m.slots[2:]:
+        if call.known(slot) is not None:
+            made[slot] = Gradient(places * at_gate)
+
+
+@forward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def cell(call: Call) -> list[Signal | None]:
+    """One step from given states."""
+    kind = call.op.removesuffix("_cell")
+    first = 3 if kind == "lstm" else 2
+    x, h = call.known(0), call.known(1)
+    m = _one(call, tuple(range(first, min(first + 4, len(call.inputs)))))
+    if x is None or m is None:
+        return [None] * len(call.output_shapes)
+    state = Pair() if h is None else Pair(h.q, h.positions, h.samples)
+    c = call.known(2) if kind == "lstm" else None
+    held = Pair() if c is None else Pair(c.q, c.positions, c.samples)
+    made = step(kind, m, Pair(x.q, x.positions, x.samples), state, held)
+    call.memory.update(step=made, matrices=m, kind=kind)
+    axes = (*x.axes[:-1], axis(FEATURES, m.hidden))
+    outputs: list[Signal | None] = [
+        Signal(0.0, p.q, 0.0, p.positions, p.samples, axes) for p in (made.state, made.cell)
+    ]
+    return outputs[: len(call.output_shapes)]
+
+
+@backward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def cell_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
+    made: list[Gradient | None] = [None] * len(call.inputs)
+    done: Step | None = call.memory.get("step")
+    x = call.known(0)
+    if done is None or x is None:
+        return made
+    m, kind = call.memory["matrices"], call.memory["kind"]
+    dh = gradients[0].q if gradients[0] is not None else 0.0
+    dc = dh * done.c_from_h + (gradients[1].q if len(gradients) > 1 and gradients[1] is not None else 0.0)
+    into = dh * done.to_gates_from_h + dc * done.to_gates_from_c
+    made[0] = Gradient(into * m.hidden * m.ih.q)
+    made[1] = Gradient(into * m.hidden * m.hh.q + dh * done.h_from_h)
+    if kind == "lstm":
+        made[2] = Gradient(dc * done.c_from_c)
+    n = x.counts()
+    at_gate = Gradient(into / _GATES[kind])
+    places = n.positions * n.samples
+    made[m.slots[0]] = Gradient(collected(at_gate, x, places, call.batch, Fan(1.0)))
+    h = call.known(1)
+    if h is not None:
+        made[m.slots[1]] = Gradient(collected(at_gate, h, places, call.batch, Fan(1.0)))
+    for slot in m.slots[2:]:
+        if slot < len(made) and call.known(slot) is not None:
+            made[slot] = Gradient(places * at_gate.q)
+    return made
