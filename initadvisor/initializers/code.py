@@ -83,7 +83,9 @@ def array_code(expression: str, framework: Framework, helpers: tuple[str, ...]) 
     """The code of an array that a numpy `expression` makes, with `rng` a numpy generator in scope."""
     check_framework(framework)
     if framework == "pytorch":
-        return Code(f"tensor.copy_(torch.as_tensor({expression.replace('rng', 'RNG')}, dtype=tensor.dtype))", helpers)
+        return Code(
+            f"tensor.copy_(torch.as_tensor({expression.replace('(rng,', '(RNG,')}, dtype=tensor.dtype))", helpers
+        )
     return Code(f"from_array(lambda rng: {expression})", (*helpers, ARRAY_HELPERS[framework]))
 
 

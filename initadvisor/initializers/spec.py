@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -156,7 +157,10 @@ class InitSpec:
         helpers = tuple(_plain_source(f) for f in (*entry.needs, entry.function))
         name = entry.function.__name__
         if entry.kind == "array":
-            return array_code(f"{name}(rng, {shape}{keywords})", framework, helpers)
+            # Parts of one draw name the same stream: in source text, the same seed.
+            stream = self.params.get("stream")
+            rng = f"np.random.default_rng({crc32(str(stream).encode('utf-8', 'surrogatepass'))})" if stream else "rng"
+            return array_code(f"{name}({rng}, {shape}{keywords})", framework, helpers)
         a = arrange(shape, layout)
         native = entry.native.get(framework)
         first_out = 0 if framework == "pytorch" else len(shape) - 1

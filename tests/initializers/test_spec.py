@@ -9,10 +9,10 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from table import CASES, IDS, RECORDS
 
 from initadvisor.errors import UsageError
 from initadvisor.initializers import METHODS, InitSpec, Key
+from tests.initializers.table import CASES, IDS, RECORDS
 
 EVERY = pytest.mark.parametrize(("spec", "shape", "layout"), RECORDS, ids=IDS)
 

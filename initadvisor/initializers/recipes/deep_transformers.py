@@ -74,7 +74,7 @@ def dt_fixup(graph: Graph, mu: float, encoder: bool = True) -> Choices:
 def deep_norm_constants(encoder: int, decoder: int) -> dict[str, tuple[float, float]]:
     """(alpha, beta) of "encoder" and "decoder" for that many blocks of each; 0 for a part that is not there."""
     if not encoder or not decoder:
-        count = encoder or decoder
+        count = max(encoder, decoder, 1)
         only = ((2.0 * count) ** 0.25, (8.0 * count) ** -0.25)
         return {"encoder" if encoder else "decoder": only}
     product = encoder**4 * decoder
@@ -99,7 +99,8 @@ def deep_norm(graph: Graph, decoder: str = "") -> Choices:
     constants = deep_norm_constants(outside, inside // (2 if outside and inside else 1))
     chosen = {**unit_norms(graph), **zero_biases(graph, "DeepNorm starts biases at zero")}
     for layer in weighted(graph, *_ROLES):
-        alpha, beta = constants["decoder" if _inside(layer, decoder) else "encoder"]
+        side = "decoder" if _inside(layer, decoder) else "encoder"
+        alpha, beta = constants.get(side) or next(iter(constants.values()))
         reason = (
             f"DeepNorm draws value, output and feed-forward with gain {beta:.4g} (and scales the skip by {alpha:.4g})"
         )

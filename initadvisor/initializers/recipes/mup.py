@@ -15,7 +15,7 @@ def mup(graph: Graph, base_width: int, zero_readout: bool = True, std: float = 1
     """Maximal update parametrization: hidden weights, readout and learning rates by layer type.
 
     Formula: m = width / base_width. Input weights, embeddings, biases, norms as in the base model, Adam rate 1, SGD
-        rate m. Hidden: variance std^2 / fan_in, Adam rate 1 / m. Readout: 0, or constant std with its input divided by m.
+        rate m. Hidden: variance std^2 / fan_in, Adam rate 1 / m. Readout: 0, or constant std and input / m.
     Use: to tune on a narrow model and train a wide one.
     Caveat: the forward pass has to divide the readout's input by m and to use 1 / d instead of 1 / sqrt(d) in
         attention; a fan counts as width where it differs between the narrow and the wide model: hidden layers here.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 
 from initadvisor.graph import Graph, Layer
@@ -17,42 +18,56 @@ def forward_gain(layer: Layer) -> float:
 
 
 @recipe("orthogonal")
-def orthogonal(graph: Graph, gain: float | None = None) -> Choices:
+def orthogonal(
+    graph: Graph,
+    gain: float | None = None,
+    gains: Mapping[str, float] | None = None,
+    centred: frozenset[str] = frozenset(),
+) -> Choices:
     """Orthogonal weights everywhere, the centre tap of convolutions that keep their size included.
 
-    Formula: W = gain Q; the gain is the activation's (sqrt 2 for ReLU) unless given; biases 0.
+    Formula: W = gain Q; the gain is the activation's (sqrt 2 for ReLU) unless given, for all or by layer name. The rows
+        of layers in `centred` sum to zero.
     Use: deep plain stacks.
     Caveat: see `orthogonal` and `delta_orthogonal`.
     Source: Saxe et al. 2013, arXiv 1312.6120; Xiao et al. 2018, arXiv 1806.05393.
     """
-    chosen = zero_biases(graph, "biases start at zero", ("linear",))
+    chosen: Choices = {}
     for layer in weighted(graph):
-        own = forward_gain(layer) if gain is None or layer.role == "head" else gain
-        spec = InitSpec("orthogonal", {"gain": own, "unit_variance": True})
+        own = _gain(layer, gain, gains)
+        spec = InitSpec("orthogonal", {"gain": own, "unit_variance": True, "centred": layer.name in centred})
         if layer.receptive_field > 1 and layer.groups == 1 and layer.layout and layer.layout.stride == 1:
-            spec = InitSpec("delta_orthogonal", {"gain": own})
+            spec = InitSpec("delta_orthogonal", {"gain": own, "unit_variance": True})
         chosen[layer.weight or ""] = Choice(in_blocks(layer, spec), f"an isometry of gain {own:.4g}")
     return chosen
 
 
 @recipe("sparse_orthogonal")
-def sparse_orthogonal(graph: Graph, density: float = 0.125, gain: float | None = None) -> Choices:
+def sparse_orthogonal(
+    graph: Graph, density: float = 0.125, gain: float | None = None, gains: Mapping[str, float] | None = None
+) -> Choices:
     """EOI: exactly orthogonal and sparse weights in all hidden layers.
 
-    Formula: see the method `sparse_orthogonal`; the head stays dense.
+    Formula: see the method `sparse_orthogonal`; the head stays dense. The gain as in `orthogonal`.
     Use: sparse training from scratch.
     Caveat: the zeros are only a mask if training keeps them.
     Source: Nowak et al. 2024, arXiv 2406.01755.
     """
-    chosen = zero_biases(graph, "biases start at zero", ("linear",))
+    chosen: Choices = {}
     for layer in weighted(graph):
-        own = forward_gain(layer) if gain is None else gain
         if layer.role != "head":
+            own = _gain(layer, gain, gains)
             spec = InitSpec("sparse_orthogonal", {"density": density, "gain": own})
             chosen[layer.weight or ""] = Choice(
                 in_blocks(layer, spec), f"an isometry with {density:.0%} of its weights"
             )
     return chosen
+
+
+def _gain(layer: Layer, gain: float | None, gains: Mapping[str, float] | None) -> float:
+    if gains is not None and layer.name in gains:
+        return gains[layer.name]
+    return forward_gain(layer) if gain is None or layer.role == "head" else gain
 
 
 @recipe("idinit")
