@@ -1,0 +1,123 @@
+"""How fast keyed draws and a whole plan are, as ratios measured in one run.
+
+    python benchmarks/apply.py            # all sizes, writes benchmarks/results/apply.json
+    python benchmarks/apply.py --short    # the smallest sizes, prints only
+
+Each pair of contestants runs in turn, several times; a ratio is the median over the rounds of the ratio within a
+round, so that a busy machine slows both sides alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from initadvisor import __version__
+from initadvisor.apply.keyed_torch import fill_
+from initadvisor.initializers import InitSpec, Key
+
+RESULTS = Path(__file__).parent / "results" / "apply.json"
+KEY = Key(0, "benchmark.weight")
+SPECS = {
+    "normal": (InitSpec("normal", {"std": 0.02}), lambda x: x.normal_(0.0, 0.02)),
+    "uniform": (InitSpec("uniform", {"bound": 0.02}), lambda x: x.uniform_(-0.02, 0.02)),
+    "truncated normal, 2 sigma": (
+        InitSpec("truncated_normal", {"std": 0.02}),
+        lambda x: torch.nn.init.trunc_normal_(x, 0.0, 0.02, -0.04, 0.04),
+    ),
+}
+
+
+def versus(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Median seconds of each and the median of the ratios within a round."""
+    ours(), theirs()
+    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(rounds)]
+    return {
+        "seconds": statistics.median(a for a, _ in pairs),
+        "reference_seconds": statistics.median(b for _, b in pairs),
+        "ratio": round(statistics.median(a / b for a, b in pairs), 3),
+        "ratio_min": round(min(a / b for a, b in pairs), 3),
+        "ratio_max": round(max(a / b for a, b in pairs), 3),
+    }
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def draws(sizes: list[int], rounds: int, device: str, dtypes: list[torch.dtype]) -> list[dict[str, Any]]:
+    """Keyed draws against torch's own generator, over sizes, threads and dtypes."""
+    rows = []
+    for threads in (1, os.cpu_count() or 1) if device == "cpu" else (1,):
+        torch.set_num_threads(threads)
+        for dtype in dtypes:
+            for size in sizes:
+                x = torch.empty(size, dtype=dtype, device=device)
+                for name, (spec, reference) in SPECS.items():
+                    if name.startswith("truncated") and (size > 1 << 22 or dtype != torch.float32):
+                        continue
+                    row = {"draw": name, "device": device, "threads": threads, "dtype": str(dtype), "elements": size}
+                    row |= versus(lambda: fill_(x, spec, KEY), lambda: reference(x), rounds)  # noqa: B023
+                    row["ns_per_element"] = round(row["seconds"] / size * 1e9, 2)
+                    if device == "cuda":
+                        y = torch.empty_like(x)
+                        copy = versus(lambda: y.copy_(x), lambda: reference(x), rounds)  # noqa: B023
+                        row["over_copy"] = round(row["seconds"] / copy["seconds"], 1)
+                    rows.append(row)
+                    print(
+                        f"{name:26s} {device} x{threads} {row['dtype'][6:]:9s} {size:>9,}: {row['ratio']:.2f}x torch "
+                        f"({row['ratio_min']:.2f}..{row['ratio_max']:.2f}), {row['ns_per_element']} ns an element"
+                    )
+    return rows
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="small sizes, few rounds, nothing written")
+    short = parser.parse_args().short
+    sizes = [1 << 20] if short else [1 << 20, 1 << 22, 1 << 24, 1 << 26]
+    dtypes = [torch.float32] if short else [torch.float32, torch.bfloat16]
+    found: dict[str, Any] = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {
+            "initadvisor": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "goal": "keyed normal at most 1.5x torch.Tensor.normal_ on the CPU",
+        "draws": draws(sizes, 3 if short else 7, "cpu", dtypes),
+    }
+    if torch.cuda.is_available():
+        found["machine"]["gpu"] = torch.cuda.get_device_name()
+        found["draws"] += draws(sizes, 7, "cuda", dtypes)
+    if not short:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""Networks that do not train as they start, before and after the advice: signal over depth, accuracy on digits.
+
+    python benchmarks/fix.py            # 3 seeds, writes benchmarks/results/fix.json
+    python benchmarks/fix.py --short    # one seed, fewer steps, prints only
+
+Each case is a network at the start that its author left it with, and the same network with the plan of
+`initadvisor.plan.advise` applied; both train under the same optimizer, steps and batches on scikit-learn's digits.
+Spread is largest over smallest over the depth of the network, at the start: of the root mean square of the
+pre-activations, or of the residual stream where there is one (forward), and of the norm of the loss's gradient with
+respect to them (backward).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+from initadvisor import __version__, frontends
+from initadvisor.analysis.structure import describe
+from initadvisor.analysis.tensor_facts import tensor_facts
+from initadvisor.apply.torch_module import apply
+from initadvisor.frontends.options import LoadOptions
+from initadvisor.plan import advise
+
+RESULTS = Path(__file__).parent / "results" / "fix.json"
+
+
+class Probe(nn.Identity):
+    """A place on the residual stream to watch."""
+
+
+def mlp(depth: int, width: int, activation: type[nn.Module]) -> nn.Sequential:
+    """`depth` hidden layers and a head."""
+    layers: list[nn.Module] = []
+    for i in range(depth):
+        layers += [nn.Linear(64 if i == 0 else width, width), activation()]
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(width, 10))
+
+
+def xavier_mlp(depth: int, width: int) -> nn.Sequential:
+    """A ReLU network as Xavier would start it."""
+    model = mlp(depth, width, nn.ReLU)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_normal_(module.weight)
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def vgg16(std: float) -> nn.Sequential:
+    """VGG-16's 13 convolutions and 3 dense layers, an eighth as wide, all drawn from N(0, std^2)."""
+    layers: list[nn.Module] = [nn.Upsample(scale_factor=4)]
+    channels = 1
+    for width in (8, 8, 0, 16, 16, 0, 32, 32, 32, 0, 64, 64, 64, 0, 64, 64, 64, 0):
+        if width:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        else:
+            layers.append(nn.MaxPool2d(2))
+    layers += [nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)]
+    model = nn.Sequential(*layers)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std)
+            nn.init.zeros_(module.bias)
+    return model
+
+
+class Residual(nn.Module):
+    """A residual network of two-layer blocks without any norm."""
+
+    def __init__(self, layers: int, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(64, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)) for _ in range(layers // 2)
+        )
+        self.probe = Probe()
+        self.head = nn.Linear(width, 10)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x.flatten(1))
+        for block in self.blocks:
+            x = self.probe(x + block(F.relu(x)))
+        return self.head(x)
+
+
+class Transformer(nn.Module):
+    """A pre-norm transformer over the rows of a digit, with one weight ten times too large."""
+
+    def __init__(self, layers: int, width: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(8, width)
+        self.position = nn.Parameter(0.02 * torch.randn(1, 8, width))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.probe = Probe()
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 10)
+        with torch.no_grad():
+            self.layers[1].linear1.weight.mul_(10)
+            self.layers[1].linear2.weight.mul_(10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.embed(x.reshape(len(x), 8, 8)) + self.position
+        for layer in self.layers:
+            x = self.probe(layer(x))
+        return self.head(self.norm(x).mean(1))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its optimizer and how long it trains."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    rate: float
+    steps: int
+    adam: bool = False
+    preset: str = "default"
+    image: bool = False
+    fails_before: bool = True
+
+
+CASES = [
+    Case("30-layer ReLU MLP, Xavier", lambda: xavier_mlp(30, 256), 1e-3, 600),
+    Case("30-layer ReLU MLP, PyTorch default", lambda: mlp(30, 256, nn.ReLU), 1e-3, 600),
+    Case("20-layer sigmoid MLP, PyTorch default", lambda: mlp(20, 100, nn.Sigmoid), 1e-2, 600),
+    Case("100-layer tanh MLP, PyTorch default", lambda: mlp(100, 100, nn.Tanh), 1e-3, 250),
+    Case("VGG-16 (1/8 width) from N(0, .01)", lambda: vgg16(0.01), 1e-2, 300, image=True),
+    Case("100-layer residual MLP without norm, He", lambda: Residual(100, 64), 1e-2, 300),
+    Case("transformer, two weights x10", lambda: Transformer(6, 64), 1e-3, 200, adam=True, fails_before=False),
+    Case(
+        "1000-layer tanh MLP, EOI density .125", lambda: mlp(1000, 64, nn.Tanh), 1e-3, 150, preset="sparse-orthogonal"
+    ),
+]
+
+
+def digits(image: bool) -> tuple[torch.Tensor, ...]:
+    """(train inputs, train labels, test inputs, test labels), each pixel standardised over the training set."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))
+    x, y = torch.tensor(x[order], dtype=torch.float32), torch.tensor(y[order])
+    x = (x - x[:1347].mean(0)) / (x[:1347].std(0) + 1e-3)
+    x = x.reshape(-1, 1, 8, 8) if image else x
+    return x[:1347], y[:1347], x[1347:], y[1347:]
+
+
+def fixed(model: nn.Module, case: Case, seed: int) -> Any:
+    """Apply the plan in place and return it."""
+    shape = (2, 1, 8, 8) if case.image else (2, 64)
+    graph = describe(frontends.load(model, LoadOptions(input_shapes=(shape,))))
+    plan = advise(graph, tensor_facts(graph), preset=case.preset, seed=seed)
+    apply(model, plan)
+    return plan
+
+
+def spread(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """Forward and backward spread over depth; inf where something is 0 or not finite."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, _: Any, output: torch.Tensor) -> None:
+        if output.requires_grad:
+            output.retain_grad()
+            outputs.append(output)
+
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)][:-1]
+    watched = [m for m in model.modules() if isinstance(m, Probe)] or layers
+    handles = [m.register_forward_hook(keep) for m in watched]
+    F.cross_entropy(model(x), y).backward()
+    for handle in handles:
+        handle.remove()
+    forward = [float(o.detach().double().square().mean().sqrt()) for o in outputs]
+    backward = [float(o.grad.double().norm()) for o in outputs if o.grad is not None]
+    model.zero_grad(set_to_none=True)
+    return _ratio(forward), _ratio(backward)
+
+
+def _ratio(values: list[float]) -> float:
+    finite = [v for v in values if math.isfinite(v)]
+    if len(finite) < len(values) or not finite or min(finite) == 0.0:
+        return math.inf
+    return max(finite) / min(finite)
+
+
+def train(model: nn.Module, case: Case, data: tuple[torch.Tensor, ...], seed: int, steps: int) -> float:
+    """Test accuracy after some steps of SGD with momentum .9, or Adam; nan where the loss is not finite."""
+    x, y, test_x, test_y = data
+    generator = torch.Generator().manual_seed(seed)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = (
+        torch.optim.Adam(parameters, case.rate) if case.adam else torch.optim.SGD(parameters, case.rate, momentum=0.9)
+    )
+    for _ in range(steps):
+        pick = torch.randint(0, len(x), (128,), generator=generator)
+        loss = F.cross_entropy(model(x[pick]), y[pick])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if not torch.isfinite(loss):
+            return math.nan
+    with torch.no_grad():
+        return float((model(test_x).argmax(1) == test_y).double().mean())
+
+
+def run(case: Case, seeds: range, share: float = 1.0) -> dict[str, Any]:
+    """Both starts of a case over the seeds."""
+    data = digits(case.image)
+    rows = []
+    for seed in seeds:
+        row: dict[str, Any] = {}
+        for name in ("before", "after"):
+            torch.manual_seed(seed)
+            model = case.build()
+            if name == "after":
+                fixed(model, case, seed)
+            forward, backward = spread(model, data[0][:256], data[1][:256])
+            accuracy = train(model, case, data, seed, int(case.steps * share))
+            row[name] = {"forward_spread": forward, "backward_spread": backward, "accuracy": accuracy}
+        rows.append(row)
+    summary = {
+        name: {
+            key: [round(row[name][key], 4) if math.isfinite(row[name][key]) else str(row[name][key]) for row in rows]
+            for key in ("accuracy", "forward_spread", "backward_spread")
+        }
+        for name in ("before", "after")
+    }
+    optimizer = f"{'Adam' if case.adam else 'SGD momentum .9'}, rate {case.rate:g}, {case.steps} steps"
+    return {"case": case.name, "optimizer": optimizer, "preset": case.preset, **summary}
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="one seed, a fifth of the steps, nothing written")
+    parser.add_argument("--only", default="", help="a part of the name of the cases to run")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds, share = (range(1), 0.2) if options.short else (range(3), 1.0)
+    found = []
+    for case in CASES:
+        if options.only.lower() not in case.name.lower():
+            continue
+        start = time.perf_counter()
+        row = run(case, seeds, share)
+        found.append(row)
+        print(f"{case.name} ({row['optimizer']}) in {time.perf_counter() - start:.0f} s")
+        for name in ("before", "after"):
+            print(f"  {name:6s} accuracy {row[name]['accuracy']}, forward x{row[name]['forward_spread']}, "
+                  f"backward x{row[name]['backward_spread']}")  # fmt: skip
+    if not options.short and not options.only:
+        versions = {"initadvisor": __version__, "torch": torch.__version__, "python": platform.python_version()}
+        machine = {"cores": os.cpu_count(), "system": platform.platform()}
+        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(
+            json.dumps({"date": date, "machine": machine, "versions": versions, "rows": found}, indent=1)
+        )
+
+
+if __name__ == "__main__":
+    main()
