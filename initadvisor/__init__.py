@@ -1,8 +1,10 @@
 """initadvisor: a linter and advisor for the state that a neural network is in before training.
 
     report = initadvisor.check(model)
+    plan = initadvisor.advise(model)
+    initadvisor.apply(model, plan)
 
-Importing this package imports neither torch nor onnx nor numpy; `check` brings what the target needs.
+Importing this package imports neither torch nor onnx nor numpy; each function brings what the target needs.
 """
 
 from __future__ import annotations
@@ -10,26 +12,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from initadvisor.engine import check
+    from initadvisor.apply.torch_module import apply
+    from initadvisor.engine import advise, check
     from initadvisor.errors import InitAdvisorError
+    from initadvisor.plan import Plan
     from initadvisor.report import Report
 
 __version__ = "0.1.0"
 
-__all__ = ["InitAdvisorError", "Report", "__version__", "check"]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
+    "Plan": "initadvisor.plan",
     "Report": "initadvisor.report",
+    "advise": "initadvisor.engine",
     "check": "initadvisor.engine",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "apply":  # a package that can be called: importing it binds the name
+        return import_module("initadvisor.apply")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

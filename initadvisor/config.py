@@ -5,13 +5,16 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
-from initadvisor.errors import ConfigError
+from initadvisor.errors import ConfigError, InitAdvisorError
 from initadvisor.rules.parse import explain
 from initadvisor.rules.rule import Severity
+
+if TYPE_CHECKING:
+    from initadvisor.plan import Override
 
 FILE_NAME = "initadvisor.toml"
 
@@ -29,13 +32,16 @@ class _Keys(BaseModel):
     fail_on: Severity = "error"
     rules_dirs: tuple[StrictStr, ...] = ()
     params: dict[str, Any] = Field(default_factory=dict)
+    preset: StrictStr | None = None
+    policy: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Settings from a file.
 
-    `params` maps "IA101.low" to a value; `rules_dirs` are resolved against the folder of the file.
+    `params` maps "IA101.low" to a value; `rules_dirs` are resolved against the folder of the file; `policy` says what
+    `advise` and `fix` do with parameters by name, and wins over `preset`.
     """
 
     path: Path | None = None
@@ -47,6 +53,8 @@ class Config:
     fail_on: Severity = "error"
     rules_dirs: tuple[Path, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    policy: tuple[Override, ...] = ()
 
 
 def find(start: Path) -> Config:
@@ -75,6 +83,7 @@ def read(path: Path) -> Config:
     settings = keys.model_dump()
     settings["rules_dirs"] = tuple(path.parent / folder for folder in keys.rules_dirs)
     settings["params"] = _flat(keys.params, where)
+    settings["policy"] = _policy(keys, where)
     return Config(path=path, **settings)
 
 
@@ -88,6 +97,20 @@ def _flat(params: dict[str, Any], where: str) -> dict[str, Any]:
         else:
             raise ConfigError(f'{where}: params: "{rule}" names no parameter', hint=f"write {rule}.NAME = ...")
     return flat
+
+
+def _policy(keys: _Keys, where: str) -> tuple[Override, ...]:
+    """The overrides of a policy, read only where there is one: they bring the initializers with them."""
+    if keys.preset is None and not keys.policy:
+        return ()
+    from initadvisor.engine.advising import known_preset
+    from initadvisor.plan import overrides
+
+    try:
+        known_preset(keys.preset)
+        return overrides(keys.policy)
+    except InitAdvisorError as error:
+        raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _tool_table(path: Path) -> dict[str, Any]:

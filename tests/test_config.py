@@ -8,6 +8,8 @@ import pytest
 
 from initadvisor.config import Config, find, read
 from initadvisor.errors import ConfigError
+from initadvisor.initializers import InitSpec
+from initadvisor.plan import Override
 
 FULL = """
 targets = ["model.onnx"]
@@ -17,9 +19,13 @@ extend-select = ["IA201"]
 preview = true
 fail-on = "warning"
 rules-dirs = ["rules", "/elsewhere"]
+preset = "gpt"
 [params]
 IA101 = { low = 0.4 }
 "IA102.high" = 2
+[policy]
+"head.*" = { method = "zeros" }
+"backbone.*" = "keep"
 """
 
 
@@ -36,6 +42,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         fail_on="warning",
         rules_dirs=(tmp_path / "rules", Path("/elsewhere")),
         params={"IA101.low": 0.4, "IA102.high": 2},
+        preset="gpt",
+        policy=(Override("head.*", InitSpec("zeros")), Override("backbone.*", None)),
     )
 
 
@@ -60,6 +68,11 @@ def test_the_nearest_file_governs(tmp_path: Path) -> None:
         ("select = 'IA1'", "select: "),
         ("select = [1]", "select"),
         ("params = { IA101 = 3 }", 'params: "IA101" names no parameter'),
+        ("preset = 'gptt'", r'there is no preset "gptt" \(did you mean "gpt"\?\)'),
+        ("preset = 1", "preset: "),
+        ("policy = { '*' = { method = 'zeross' } }", r'policy "\*": there is no initializer .*did you mean zeros'),
+        ("policy = { '*' = { method = 'normal', sdt = 1 } }", "has no parameter 'sdt'"),
+        ("policy = { '*' = 3 }", "an initializer was expected"),
         ("= 3", "is not TOML"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: `initadvisor check`, `rule`, `schema`. Data goes to stdout; errors and progress to stderr."""
+"""The command line, one module a command. Data goes to stdout; errors and progress to stderr."""
 
 from initadvisor.cli.main import main
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,6 +17,8 @@ EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 _COMMANDS = {
     "check": ("initadvisor.cli.check", "check", "Check how the weights of a model start."),
+    "advise": ("initadvisor.cli.advise", "advise", "Say what each parameter should be drawn from, and why."),
+    "fix": ("initadvisor.cli.fix", "fix", "Draw the weights anew, as advised, into a new file."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
     "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report."),
 }
@@ -94,6 +97,9 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
     session = Session()
+    if not sys.warnoptions:
+        # Warnings of libraries are for their authors; what a user has to know is in the report.
+        warnings.simplefilter("ignore")
     try:
         result = cli.main(args=list(args) if args is not None else None, obj=session, standalone_mode=False)
         code = result if isinstance(result, int) else EXIT_OK

@@ -1,5 +1,7 @@
-"""`check`: load a target, look at it, judge it, report. `Checker` keeps the compiled rules for many targets."""
+"""Check and advise: load a target, look at it, judge it, plan. `Checker` keeps compiled rules for many targets."""
 
-from initadvisor.engine.checker import Checker, CheckSettings, check
+from initadvisor.engine.advising import advise, plan_for
+from initadvisor.engine.api import check
+from initadvisor.engine.checker import Checker, CheckSettings, Examination
 
-__all__ = ["CheckSettings", "Checker", "check"]
+__all__ = ["CheckSettings", "Checker", "Examination", "advise", "check", "plan_for"]

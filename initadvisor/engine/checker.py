@@ -1,21 +1,24 @@
-"""The pipeline of a check, from a target to its report."""
+"""The pipeline of a check, from a target to what the rules say of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from initadvisor.errors import InitAdvisorError
+from initadvisor.engine.command import fix_command
+from initadvisor.engine.results import first_sentence, report_of, report_of_failure
 from initadvisor.frontends.options import LoadOptions
-from initadvisor.report.model import CoverageRow, Problem, Report, Summary, Tool
 from initadvisor.rules import CompiledRule, Judgement, Rule, RuleSet, discover, evaluate, override, select
-from initadvisor.rules.vocabulary import clean_text
+
+if TYPE_CHECKING:
+    from initadvisor.engine.look import View
+    from initadvisor.graph import Graph
+    from initadvisor.report import Report
 
 Progress = Callable[..., None]
 
@@ -31,6 +34,15 @@ class CheckSettings:
     rules_dirs: Sequence[Path | str] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     load: LoadOptions = field(default_factory=LoadOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A target after all steps of a check: its described graph, its facts, and what the rules said."""
+
+    graph: Graph
+    view: View
+    judgement: Judgement
 
 
 class Checker:
@@ -56,10 +68,11 @@ class Checker:
 
         return [CompiledRule(rule, vocabulary()) for rule in self.rules]
 
-    def check(self, target: Any, *, progress: Progress | None = None) -> Report:
-        """Check one target: a path, a reference such as "torchvision:resnet50", or a torch module.
+    def examine(self, target: Any, *, load: LoadOptions | None = None, progress: Progress | None = None) -> Examination:
+        """Load, look and judge: a path, a reference such as "torchvision:resnet50", or a torch module.
 
-        Raises a LoadError where it cannot be read; `not_checked` makes a report of that.
+        load: how to read this one, where the settings' way is not meant. progress: called with (stage, done, total).
+        Raises a LoadError where it cannot be read.
         """
         from initadvisor import frontends
         from initadvisor.analysis import structure
@@ -68,29 +81,20 @@ class Checker:
         compiled = self.compiled
         tell = progress or _silent
         tell("reading")
-        graph = structure.describe(frontends.load(target, self.settings.load))
+        graph = structure.describe(frontends.load(target, load or self.settings.load))
         view = look(graph, tell)
         tell("judging")
-        judgement = evaluate(compiled, view.subjects, view.available, view.reasons)
-        coverage = CoverageRow(
-            parameters=min(1.0, graph.coverage.parameters),
-            operators=min(1.0, graph.coverage.operators),
-            capture=graph.coverage.capture,
-            notes=tuple(clean_text(note) for note in graph.coverage.notes),
-        )
-        return self._report(clean_text(graph.target), judgement, coverage, view.layers, empty=view.empty)
+        return Examination(graph, view, evaluate(compiled, view.subjects, view.available, view.reasons))
+
+    def check(self, target: Any, *, load: LoadOptions | None = None, progress: Progress | None = None) -> Report:
+        """The report on one target; raises like `examine`, and `not_checked` makes a report of that."""
+        done = self.examine(target, load=load, progress=progress)
+        command = fix_command(target, self.settings, load or self.settings.load)
+        return report_of(done.graph, done.view, done.judgement, self.settings_digest, command)
 
     def not_checked(self, target: Any, error: BaseException) -> Report:
         """The report of a target that could not be read."""
-        kind = type(error).__name__ if isinstance(error, InitAdvisorError) else "InternalError"
-        message = str(error) if isinstance(error, InitAdvisorError) else f"{type(error).__name__}: {error}"
-        return Report(
-            tool=_tool(),
-            target=clean_text(_name_of(target)),
-            verdict="not_checked",
-            error=Problem(kind=kind, message=clean_text(message)),
-            settings_digest=self.settings_digest,
-        )
+        return report_of_failure(target, error, self.settings_digest)
 
     def reasons(self) -> dict[str, str]:
         """One sentence for each rule on why it matters: the first of that section of its page."""
@@ -104,97 +108,6 @@ class Checker:
         options = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
         text = json.dumps([rules, options], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def _report(
-        self, target: str, judgement: Judgement, coverage: CoverageRow, layers: Iterable[Any], *, empty: str
-    ) -> Report:
-        counts = {"error": 0, "warning": 0, "info": 0}
-        for finding in judgement.findings:
-            counts[finding.severity] += 1
-        problem = None
-        if empty:
-            problem = Problem(kind="NothingToCheck", message=f"{target}: {empty}")
-        elif not judgement.findings and not judgement.ok and judgement.not_evaluated:
-            reason = judgement.not_evaluated[0].reason
-            problem = Problem(
-                kind="NothingEvaluated", message=f"{target}: no selected rule could be evaluated: {reason}"
-            )
-        return Report(
-            tool=_tool(),
-            target=target,
-            verdict="findings" if judgement.findings else "not_checked" if problem else "clean",
-            error=None if judgement.findings else problem,
-            summary=Summary(**counts, not_evaluated=len(judgement.not_evaluated)),
-            coverage=coverage,
-            findings=tuple(judgement.findings),
-            not_evaluated=tuple(judgement.not_evaluated),
-            layers=tuple(layers),
-            settings_digest=self.settings_digest,
-        )
-
-
-def check(
-    target: Any,
-    *,
-    select: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    extend_select: Iterable[str] = (),
-    preview: bool = False,
-    rules_dirs: Iterable[Path | str] = (),
-    params: Mapping[str, Any] | None = None,
-    input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
-    example: Any | None = None,
-    allow_pickle: bool = False,
-) -> Report:
-    """Check how a model starts; the model is only read, never changed or run on real data.
-
-    target: a torch module, a path to .onnx, .safetensors or .pt, or a reference ("package.module:factory",
-        "torchvision:resnet50").
-    select, ignore, extend_select: rules by id, prefix, name or category.
-    params: rule parameters, as {"IA101.low": 0.4}.
-    input_shape: the shape of the input, or one for each input. example: an example input of a torch module.
-
-    Raises a subclass of InitAdvisorError where the target cannot be read or a setting is off.
-    """
-    settings = CheckSettings(
-        select=tuple(select),
-        ignore=tuple(ignore),
-        extend_select=tuple(extend_select),
-        preview=preview,
-        rules_dirs=tuple(rules_dirs),
-        params=dict(params or {}),
-        load=LoadOptions(input_shapes=_shapes(input_shape), example=example, allow_pickle=allow_pickle),
-    )
-    return Checker(settings).check(target)
-
-
-def first_sentence(prose: str) -> str:
-    """The first sentence of a paragraph of Markdown, on one line."""
-    paragraph = " ".join(prose.split("\n\n")[0].split())
-    for mark in (". ", "? ", "! ", ": "):
-        head, found, _ = paragraph.partition(mark)
-        if found and len(head) > 20 and mark != ": ":
-            return head + mark.strip()
-    return paragraph
-
-
-def _shapes(shape: Any) -> tuple[tuple[int, ...], ...] | None:
-    if shape is None:
-        return None
-    sizes = tuple(shape)
-    if all(isinstance(size, int) for size in sizes):
-        return (sizes,)
-    return tuple(tuple(int(size) for size in each) for each in sizes)
-
-
-def _name_of(target: Any) -> str:
-    return str(target) if isinstance(target, str | os.PathLike) else type(target).__name__
-
-
-def _tool() -> Tool:
-    from initadvisor import __version__
-
-    return Tool(version=__version__)
 
 
 def _silent(*_: Any) -> None:

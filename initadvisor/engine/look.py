@@ -28,6 +28,7 @@ class View:
     available: frozenset[Need]
     reasons: Mapping[Need, str]
     layers: list[LayerRow]
+    measured: Mapping[str, TensorFacts]
     empty: str = ""
 
 
@@ -64,6 +65,7 @@ def look(graph: Graph, tell: Callable[..., None]) -> View:
         available=_available(graph),
         reasons={"graph": f"a {graph.source} holds tensors only, no graph"},
         layers=[row(layer, graph, measured) for layer in graph.layers],
+        measured=measured,
         empty="" if any(p.is_float for p in graph.parameters.values()) else "it holds no float parameter",
     )
 

@@ -10,7 +10,7 @@ from initadvisor.engine.checker import Checker, CheckSettings
 from initadvisor.errors import RuleError
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.rules import Finding, NotEvaluated, Rule, RuleSet, collect, discover, rule_files
-from initadvisor.rules.examples import Outcome, run_example
+from initadvisor.rules.examples import CheckExample, Outcome, run_example
 
 
 def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], RuleSet]:
@@ -30,28 +30,48 @@ def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], RuleSet]:
         kinds = {example.kind for example in rule.examples}
         if rule.status != "removed" and kinds != {"bad", "good"}:
             raise RuleError(f"{rule.where()}: {rule.id} needs at least one `python bad` and one `python good` example")
-    merged = {**discover().rules, **tested.rules}
-    return list(tested), RuleSet(dict(sorted(merged.items())))
+    known = RuleSet(dict(sorted({**discover().rules, **tested.rules}.items())))
+    for rule in tested:
+        for other in rule.active.also if rule.status != "removed" else ():
+            if other not in known.rules:
+                raise RuleError(f'{rule.where("also")}: also: there is no rule "{other}"')
+    return list(tested), known
 
 
 def run_all(tested: Sequence[Rule], known: RuleSet) -> list[Outcome]:
     """Run every example of the rules under test, with all known rules judging."""
+    checkers = Checkers(known)
     return [
-        run_example(rule, example, checker_of(rule, known))
+        run_example(rule, example, checkers.of(rule))
         for rule in tested
         if rule.status != "removed"
         for example in rule.examples
     ]
 
 
-def checker_of(rule: Rule, known: RuleSet) -> Any:
-    """How an example of a rule is checked: with all stable rules and this one, whatever its status."""
+class Checkers:
+    """How examples are checked: with all stable rules and the one under test, whatever its status."""
 
-    def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
-        shape = variables.get("input_shape")
-        shapes = None if shape is None else (tuple(shape),) if isinstance(shape[0], int) else tuple(map(tuple, shape))
-        load = LoadOptions(input_shapes=shapes, example=variables.get("example"))
-        report = Checker(CheckSettings(extend_select=(rule.id,), load=load), known).check(variables["model"])
-        return report.findings, report.not_evaluated
+    def __init__(self, known: RuleSet) -> None:
+        self._known = known
+        self._made: dict[str, Checker] = {}
 
-    return check
+    def of(self, rule: Rule) -> CheckExample:
+        """The check for the examples of one rule."""
+        extra = (rule.id,) if rule.status != "stable" else ()
+        key = "".join(extra)
+        if key not in self._made:
+            self._made[key] = Checker(CheckSettings(extend_select=extra), self._known)
+        checker = self._made[key]
+
+        def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
+            report = checker.check(variables["model"], load=_load_options(variables))
+            return report.findings, report.not_evaluated
+
+        return check
+
+
+def _load_options(variables: Mapping[str, Any]) -> LoadOptions:
+    shape = variables.get("input_shape")
+    shapes = None if shape is None else (tuple(shape),) if isinstance(shape[0], int) else tuple(map(tuple, shape))
+    return LoadOptions(input_shapes=shapes, example=variables.get("example"))

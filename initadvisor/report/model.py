@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from initadvisor.rules.finding import EvidenceValue, Finding, NotEvaluated
+from initadvisor.rules.finding import Finding, NotEvaluated
 from initadvisor.rules.rule import SEVERITIES, Severity
 
 SCHEMA_VERSION = "1"
@@ -62,7 +62,7 @@ class Recommended(_Record):
     """The initializer that a layer's place calls for."""
 
     method: str
-    params: dict[str, EvidenceValue] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
     reason: str = ""
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report
 from initadvisor.report.terminal import Style, fill, paint
-from initadvisor.rules.finding import Finding, SubjectName
+from initadvisor.rules.finding import Finding, Fix, SubjectName
 from initadvisor.rules.rule import SEVERITIES
 
 MAX_SUBJECTS = 8
@@ -54,23 +54,35 @@ def _group(findings: list[Finding], columns: int, color: bool, why: Mapping[str,
     label = f"{head.severity} {head.rule} "
     lines = fill(label + head.name, columns)
     lines[0] = paint(label, head.severity, color) + lines[0][len(label) :] if lines[0].startswith(label) else lines[0]
-    for finding in findings[:MAX_SUBJECTS]:
-        place = place_of(finding.subject) or "the model"
-        lines += [paint(line, "strong", color) for line in fill(place, columns, first="  ", rest="    ")]
-        lines += fill(visible(finding.message), columns, first="    ", rest="    ")
+    left = MAX_SUBJECTS
+    for message, alike in _by_message(findings):
+        places = [place_of(finding.subject) or "the model" for finding in alike[:left]]
+        if not places:
+            break
+        left -= len(places)
+        where = fill(", ".join(places), columns, first="  ", rest="    ")
+        lines += [paint(line, "strong", color) for line in where]
+        lines += fill(visible(message), columns, first="    ", rest="    ")
     if len(findings) > MAX_SUBJECTS:
-        lines += fill(
-            f"and {len(findings) - MAX_SUBJECTS} more (concise and json output list all)",
-            columns,
-            first="  ",
-            rest="  ",
-        )
+        more = f"and {len(findings) - MAX_SUBJECTS} more (concise and json output list all)"
+        lines += fill(more, columns, first="  ", rest="  ")
     if head.rule in why:
         lines += _labelled("Why", why[head.rule], columns)
-    advice = advice_of(head)
+    advice, command = advice_of(head), next((f.fix.command for f in findings if f.fix and f.fix.command), None)
     if advice:
         lines += _labelled("Fix", advice, columns)
+    if command:
+        # In one piece however long: it is there to be copied.
+        lines.append(f"  Run: {visible(command)}")
     return lines
+
+
+def _by_message(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Findings that say the same, together, in order of appearance."""
+    alike: dict[str, list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault(finding.message, []).append(finding)
+    return list(alike.items())
 
 
 def _labelled(label: str, text: str, columns: int) -> list[str]:
@@ -98,17 +110,27 @@ def place_of(subject: SubjectName) -> str:
 
 
 def advice_of(finding: Finding) -> str:
-    """What to do about a finding in one line, or nothing."""
+    """What to do about a finding in one line, or nothing; the command that does it stands by itself."""
     fix = finding.fix
     if fix is None:
         return ""
-    if fix.hint:
-        return f"{fix.hint} ({fix.command})" if fix.command else fix.hint
-    if fix.command:
-        return fix.command
-    if fix.method == "recommended":
-        return "draw it with the recommended initializer"
-    return f"draw it with {fix.method}" if fix.method else ""
+    return fix.hint or _drawing(fix)
+
+
+def _drawing(fix: Fix) -> str:
+    """The initializer of a fix in words, or nothing."""
+    if not fix.method or fix.method == "recommended":
+        return "draw it with the initializer that its place calls for" if fix.method else ""
+    shown = ", ".join(f"{name} {_value(value)}" for name, value in fix.params.items() if _is_plain(value))
+    return f"draw it from {fix.method}" + (f" ({shown})" if shown else "")
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, bool | float | int | str)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def verdict_of(report: Report) -> str:

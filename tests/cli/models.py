@@ -9,7 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def mlp(path: Path, *, gain: float = 2**0.5, depth: int = 10, width: int = 64, seed: int = 0, prefix: str = "fc") -> Path:
+def mlp(
+    path: Path, *, gain: float = 2**0.5, depth: int = 10, width: int = 64, seed: int = 0, prefix: str = "fc"
+) -> Path:
     """A plain ReLU stack with normal weights of a gain and zero biases; sqrt(2) is what ReLU needs."""
     generator = np.random.default_rng(seed)
     nodes, tensors = [], []

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.cli.models import mlp, poisoned
-from tests.cli.running import environment, imported, run
 
 from initadvisor.report import json_schema
+from tests.cli.models import mlp, poisoned
+from tests.cli.running import environment, imported, run
 from tests.report.samples import HOSTILE
 
 
@@ -57,7 +57,15 @@ def test_an_unreadable_target_exits_with_2_and_the_others_are_reported(tmp_path:
     poisoned(tmp_path / "bad.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"not a protobuf" * 10)
     done = run(
-        "check", "broken.onnx", "bad.onnx", "missing.onnx", "good.onnx", "--exit-zero", "--output-format", "jsonl", cwd=tmp_path
+        "check",
+        "broken.onnx",
+        "bad.onnx",
+        "missing.onnx",
+        "good.onnx",
+        "--exit-zero",
+        "--output-format",
+        "jsonl",
+        cwd=tmp_path,
     )
     assert done.returncode == 2
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -223,3 +231,24 @@ def test_color_on_a_terminal_unless_refused(tmp_path: Path) -> None:
     plain = on_terminal("check", "bad.onnx", "--quiet", cwd=tmp_path, env={"NO_COLOR": "1"})
     assert "\x1b" not in plain
     assert all(len(line) <= 60 for line in plain.splitlines())
+
+
+def factory(folder: Path, line: str) -> dict[str, str]:
+    """Write `mine.py` with a factory that runs a line first; the environment that finds it."""
+    code = f"import time\nfrom torch import nn\ndef make():\n    {line}\n    return nn.Linear(8, 8)\n"
+    (folder / "mine.py").write_text(code)
+    return {"PYTHONPATH": os.pathsep.join((environment()["PYTHONPATH"], str(folder)))}
+
+
+def test_progress_is_shown_on_a_terminal_and_removed(tmp_path: Path) -> None:
+    env = factory(tmp_path, "time.sleep(2)")
+    shown = on_terminal("check", "mine:make", cwd=tmp_path, env=env)
+    assert "mine:make: reading" in shown
+    assert shown.rindex("\x1b[K") < shown.index("Coverage")
+
+
+def test_stdout_holds_the_report_alone(tmp_path: Path) -> None:
+    env = factory(tmp_path, "print('hello'); time.sleep(1)")
+    done = run("check", "mine:make", "--output-format", "json", cwd=tmp_path, env=env)
+    assert json.loads(done.stdout)["target"] == "mine:make"
+    assert done.stderr == "hello\n"

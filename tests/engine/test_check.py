@@ -10,7 +10,7 @@ from torch import nn
 
 import initadvisor
 from initadvisor.engine import Checker, CheckSettings
-from initadvisor.engine.checker import first_sentence
+from initadvisor.engine.results import first_sentence
 from initadvisor.errors import LoadError, RuleError, UsageError
 
 
@@ -43,7 +43,9 @@ def test_a_planted_fault_is_found_by_name() -> None:
         model[2].weight[3, 3] = float("nan")  # type: ignore[index, union-attr]
     report = initadvisor.check(model, input_shape=(2, 64))
     errors = [finding for finding in report.findings if finding.severity == "error"]
-    assert [(finding.rule, finding.subject.tensor or finding.subject.name) for finding in errors] == [("IA001", "2.weight")]
+    assert [(finding.rule, finding.subject.tensor or finding.subject.name) for finding in errors] == [
+        ("IA001", "2.weight")
+    ]
     assert report.verdict == "findings"
     assert report.summary.error == 1
 

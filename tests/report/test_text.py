@@ -7,6 +7,7 @@ import pytest
 from initadvisor.report import CoverageRow, Report, render
 from initadvisor.report.escape import width
 from initadvisor.report.text import percent
+from initadvisor.rules import Fix
 from tests.report.samples import HOSTILE, finding, report, skipped, unreadable
 
 MIXED = report(
@@ -31,19 +32,23 @@ def test_concise_is_one_line_a_finding_worst_first() -> None:
 
 def test_full_groups_by_rule_and_says_why_and_what_to_do() -> None:
     text = render([MIXED], "full", why={"IA101": "The signal dies."})
-    order = [
-        text.index(word) for word in ("error IA101", "\n  b\n", "\n  a\n", "warning IA200", "info IA300", "2 errors")
-    ]
+    order = [text.index(word) for word in ("error IA101", "\n  b, a\n", "warning IA200", "info IA300", "2 errors")]
     assert order == sorted(order)
     assert text.count("gain-too-small") == 3
     assert text.count("Why: The signal dies.") == 1
-    assert "Fix: draw it with the recommended initializer" in text
+    assert "Fix: draw it with the initializer that its place calls for" in text
     assert "Coverage 100% of parameters, 99.9% of operators" in text
     assert "IA105 was not evaluated on 2 subjects: layer.gain is not known" in text
 
 
+def test_a_fix_with_a_method_is_spelled_out() -> None:
+    fix = Fix(method="normal", params={"std": 0.123456, "mode": "fan_in", "blocks": []}, safety="manual")
+    text = render([report(finding().model_copy(update={"fix": fix}))], "full")
+    assert "Fix: draw it from normal (std 0.1235, mode fan_in)" in text
+
+
 def test_full_lists_a_few_subjects_and_counts_the_rest() -> None:
-    text = render([report(*(finding(name=f"layer{n}") for n in range(50)))], "full")
+    text = render([report(*(finding(name=f"layer{n}", message=f"std {n}") for n in range(50)))], "full")
     assert "layer7" in text
     assert "layer8\n" not in text
     assert "and 42 more" in text

@@ -1,0 +1,157 @@
+"""Options that several commands share: which rules run, how a target is read, which configuration governs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from initadvisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from initadvisor.config import Config
+    from initadvisor.engine import Checker
+
+
+def _listed(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+
+
+def _shapes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    shapes = []
+    for value in values:
+        sizes = value.lower().replace("x", ",").split(",")
+        if not all(size.strip().isdecimal() and len(size.strip()) < 12 for size in sizes):
+            raise click.BadParameter(f"{value!r} is not of the form 1x3x224x224", ctx=ctx, param=parameter)
+        shapes.append(tuple(int(size) for size in sizes))
+    return tuple(shapes)
+
+
+def _preset(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        from initadvisor.engine.advising import known_preset
+
+        known_preset(value)
+    return value
+
+
+_RULES = (
+    click.option(
+        "--select",
+        multiple=True,
+        callback=_listed,
+        metavar="RULE,...",
+        help="Run only these: ids, prefixes (IA1), names, categories.",
+    ),
+    click.option("--ignore", multiple=True, callback=_listed, metavar="RULE,...", help="Do not run these."),
+    click.option("--extend-select", multiple=True, callback=_listed, metavar="RULE,...", help="Run these as well."),
+    click.option("--preview", is_flag=True, help="Run preview rules too."),
+    click.option(
+        "--param",
+        "params",
+        multiple=True,
+        metavar="RULE.NAME=VALUE",
+        help="Set a parameter of a rule, such as IA101.low=0.4.",
+    ),
+    click.option(
+        "--rules-dir",
+        "rules_dirs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Read more rules from this folder (data only: no code in it runs).",
+    ),
+    click.option(
+        "--input-shape",
+        "input_shapes",
+        multiple=True,
+        callback=_shapes,
+        metavar="1x3x224x224",
+        help="Shape of an input; once for each input, in order.",
+    ),
+)
+_READING = (
+    click.option(
+        "--allow-pickle",
+        is_flag=True,
+        help="Read full pickles. This RUNS CODE from the file: only for files that you trust.",
+    ),
+    click.option(
+        "--allow-external-symlinks",
+        is_flag=True,
+        help="Follow links of ONNX external data, as a download cache makes them.",
+    ),
+    click.option(
+        "--config",
+        "config_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Read this configuration file, not the nearest one.",
+    ),
+)
+_PLAN = (
+    click.option(
+        "--preset",
+        callback=_preset,
+        metavar="NAME",
+        help="Lay these recipes over the advice: vision, gpt, vit, sigmoid-mlp, fixup, orthogonal ...",
+    ),
+    click.option("--only-flagged", is_flag=True, help="Leave alone what no rule has found fault with."),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of the draws.  [default: 0]"),
+    click.option("--allow-trained", is_flag=True, help="Draw anew what holds something learned: it is LOST."),
+)
+
+
+def plan_options(function: Any) -> Any:
+    """What a plan is made for."""
+    return _with(function, _PLAN)
+
+
+def rule_options(function: Any) -> Any:
+    """Which rules run, and the shape of the input that they see."""
+    return _with(function, _RULES)
+
+
+def reading_options(function: Any) -> Any:
+    """What may be read, and the configuration."""
+    return _with(function, _READING)
+
+
+def _with(function: Any, options: tuple[Callable[[Any], Any], ...]) -> Any:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def configuration_of(options: dict[str, Any]) -> Config:
+    """The configuration file that was named, or the nearest one; raises UsageError where the named one is not there."""
+    from initadvisor import config
+
+    path: Path | None = options["config_file"]
+    if path is not None and not path.is_file():
+        raise UsageError(f"the configuration file {path} does not exist")
+    return config.read(path) if path else config.find(Path.cwd())
+
+
+def checker_of(settings: Config, options: dict[str, Any]) -> Checker:
+    """The checker that a configuration and the options of a command ask for."""
+    from initadvisor.engine import Checker, CheckSettings
+    from initadvisor.frontends.options import LoadOptions
+    from initadvisor.rules import parse_param
+
+    given = dict(parse_param(text) for text in options["params"])
+    return Checker(
+        CheckSettings(
+            select=options["select"] or settings.select,
+            ignore=(*settings.ignore, *options["ignore"]),
+            extend_select=(*settings.extend_select, *options["extend_select"]),
+            preview=options["preview"] or settings.preview,
+            rules_dirs=(*settings.rules_dirs, *options["rules_dirs"]),
+            params={**settings.params, **given},
+            load=LoadOptions(
+                input_shapes=options["input_shapes"] or None,
+                allow_pickle=options["allow_pickle"],
+                allow_external_symlinks=options["allow_external_symlinks"],
+            ),
+        )
+    )

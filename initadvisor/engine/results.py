@@ -1,0 +1,96 @@
+"""From judgements to the report."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from initadvisor.errors import InitAdvisorError
+from initadvisor.report.model import CoverageRow, Problem, Report, Summary, Tool
+from initadvisor.rules import SEVERITIES, Judgement
+from initadvisor.rules.vocabulary import clean_text
+
+if TYPE_CHECKING:
+    from initadvisor.engine.look import View
+    from initadvisor.graph import Graph
+
+
+def report_of(
+    graph: Graph, view: View, judgement: Judgement, settings_digest: str, command: str | None = None
+) -> Report:
+    """The report of a target that was examined; `command` is what fixes it, where something can."""
+    from initadvisor.engine.advice import advised
+
+    findings, layers = advised(graph, view.measured, judgement.findings, view.layers, command)
+    coverage = CoverageRow(
+        parameters=min(1.0, graph.coverage.parameters),
+        operators=min(1.0, graph.coverage.operators),
+        capture=graph.coverage.capture,
+        notes=tuple(clean_text(note) for note in graph.coverage.notes),
+    )
+    target = clean_text(graph.target)
+    problem = _problem(target, judgement, view.empty)
+    return Report(
+        tool=_tool(),
+        target=target,
+        verdict="findings" if findings else "not_checked" if problem else "clean",
+        error=problem,
+        summary=_summary(judgement),
+        coverage=coverage,
+        findings=findings,
+        not_evaluated=tuple(judgement.not_evaluated),
+        layers=layers,
+        settings_digest=settings_digest,
+    )
+
+
+def report_of_failure(target: Any, error: BaseException, settings_digest: str) -> Report:
+    """The report of a target that could not be read."""
+    kind = type(error).__name__ if isinstance(error, InitAdvisorError) else "InternalError"
+    message = str(error) if isinstance(error, InitAdvisorError) else f"{type(error).__name__}: {error}"
+    return Report(
+        tool=_tool(),
+        target=clean_text(_name_of(target)),
+        verdict="not_checked",
+        error=Problem(kind=kind, message=clean_text(message)),
+        settings_digest=settings_digest,
+    )
+
+
+def _problem(target: str, judgement: Judgement, empty: str) -> Problem | None:
+    """Why a run without findings is no clean one: an empty run must not read as one."""
+    if judgement.findings:
+        return None
+    if empty:
+        return Problem(kind="NothingToCheck", message=f"{target}: {empty}")
+    if judgement.not_evaluated and not judgement.ok:
+        reason = judgement.not_evaluated[0].reason
+        return Problem(kind="NothingEvaluated", message=f"{target}: no selected rule could be evaluated: {reason}")
+    return None
+
+
+def _summary(judgement: Judgement) -> Summary:
+    counts = dict.fromkeys(SEVERITIES, 0)
+    for finding in judgement.findings:
+        counts[finding.severity] += 1
+    return Summary(**counts, not_evaluated=len(judgement.not_evaluated))
+
+
+def first_sentence(prose: str) -> str:
+    """The first sentence of a paragraph of Markdown, on one line."""
+    paragraph = " ".join(prose.split("\n\n")[0].split())
+    for mark in (". ", "? ", "! ", ": "):
+        head, found, _ = paragraph.partition(mark)
+        if found and len(head) > 20 and mark != ": ":
+            return head + mark.strip()
+    return paragraph
+
+
+def _name_of(target: Any) -> str:
+    return str(target) if isinstance(target, str | os.PathLike) else type(target).__name__
+
+
+def _tool() -> Tool:
+    from initadvisor import __version__
+
+    return Tool(version=__version__)
