@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from initadvisor.errors import RuleError
 from initadvisor.rules.parse import parse
 from initadvisor.rules.rule import Rule
 from initadvisor.rules.suggest import did_you_mean
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 ENTRY_POINTS = "initadvisor.rules"
-"""An installed pack names a package (or module:attribute giving a path) whose folder holds rule files."""
+"""An installed pack gives "package" or "package:folder", where its rule files lie."""
 
 MAX_FILES = 2_000
 
@@ -85,19 +89,22 @@ def discover(folders: Iterable[Path] = (), *, packs: bool = True) -> RuleSet:
 def _pack_folders() -> list[Path]:
     from importlib.metadata import entry_points
 
-    return [_pack_folder(entry.name, entry.load) for entry in entry_points(group=ENTRY_POINTS)]
+    return [pack_folder(entry) for entry in entry_points(group=ENTRY_POINTS)]
 
 
-def _pack_folder(name: str, load: object) -> Path:
+def pack_folder(entry: EntryPoint) -> Path:
+    """The folder of an installed pack; the package that holds it is found, not run.
+
+    Raises RuleError where the entry point names no such package.
+    """
+    from importlib.util import find_spec
+
     try:
-        target = load() if callable(load) else load
-    except Exception as error:
-        raise RuleError(
-            f'the installed rule pack "{name}" cannot be loaded: {type(error).__name__}: {error}'
-        ) from error
-    if isinstance(target, str | Path):
-        return Path(target)
-    places = getattr(target, "__path__", None)
-    if places:
-        return Path(next(iter(places)))
-    raise RuleError(f'the installed rule pack "{name}" names {target!r}, which is neither a package nor a path')
+        spec = find_spec(entry.module)
+    except (ImportError, ValueError) as error:
+        raise RuleError(f'the installed rule pack "{entry.name}" cannot be found: {error}') from error
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise RuleError(f'the installed rule pack "{entry.name}" names "{entry.value}", which is no package')
+    # "package:folder" names a folder inside the package.
+    return Path(folders[0], *(entry.attr or "").split("."))

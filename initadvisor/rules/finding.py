@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,7 +29,7 @@ class Fix(_Record):
     """What to do about a finding: an initializer with its parameters, how safe that is, the command that does it."""
 
     method: str | None = None
-    params: dict[str, EvidenceValue] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
     safety: Safety
     hint: str | None = None
     command: str | None = None

@@ -144,8 +144,8 @@ FAULTS: dict[str, Callable[[nn.Module], None]] = {
 WHOLE: dict[str, Callable[[nn.Module], None]] = {"small-everywhere": _small_everywhere}
 
 _EVERYWHERE = {
-    "constant": ("IA004", "error"),
-    "identical-filters": ("IA005", "error"),
+    "constant": ("IA004", "warning"),
+    "identical-filters": ("IA005", "warning"),
     "duplicated-filters": ("IA006", "warning"),
     "nan": ("IA001", "error"),
 }

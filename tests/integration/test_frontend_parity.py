@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from faults import he_mlp, plant
-from judging import check
 from torch import nn
 
 from initadvisor.report import Report
+from tests.integration.faults import he_mlp, plant
+from tests.integration.judging import check
 
 
 class Block(nn.Module):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from faults import CASES, HOSTS, RESNET18, VIT, Case, Host, plant, sigmoid_stack, xavier_stack
-from judging import check, named
 from torch import nn
+
+from tests.integration.faults import CASES, HOSTS, RESNET18, VIT, Case, Host, plant, sigmoid_stack, xavier_stack
+from tests.integration.judging import check, named
 
 
 def _built(host: Host) -> nn.Module:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from initadvisor.errors import RuleError
 from initadvisor.rules import collect, discover, packaged_folder, rule_files
-from initadvisor.rules.discovery import _pack_folder
+from initadvisor.rules.discovery import pack_folder
 from tests.rules.samples import block, rule_text
 
 
@@ -76,12 +75,32 @@ def test_unknown_rules_come_with_a_suggestion() -> None:
         discover(packs=False).find("non-finit")
 
 
-def test_a_pack_names_a_package_or_a_path(tmp_path: Path) -> None:
-    package = ModuleType("pack")
-    package.__path__ = [str(tmp_path)]
-    assert _pack_folder("pack", lambda: package) == tmp_path
-    assert _pack_folder("pack", lambda: tmp_path) == tmp_path
-    with pytest.raises(RuleError, match='pack "p" names 3'):
-        _pack_folder("p", lambda: 3)
-    with pytest.raises(RuleError, match='pack "broken" cannot be loaded: ModuleNotFoundError'):
-        _pack_folder("broken", EntryPoint("broken", "no_such_package_here", "initadvisor.rules").load)
+def entry(value: str) -> EntryPoint:
+    return EntryPoint("pack", value, "initadvisor.rules")
+
+
+def test_a_pack_is_found_without_running_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "some_rule_pack"
+    put(package / "more", "T001", "one")
+    (package / "__init__.py").write_text("raise SystemExit('run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert pack_folder(entry("some_rule_pack")) == package
+    assert pack_folder(entry("some_rule_pack:more")) == package / "more"
+
+
+@pytest.mark.parametrize("value", ["no_such_package_here", "no_such_package_here.sub", "json.decoder"])
+def test_a_pack_that_is_no_package_is_refused(value: str) -> None:
+    with pytest.raises(RuleError, match='rule pack "pack"'):
+        pack_folder(entry(value))
+
+
+def test_installed_packs_are_discovered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "some_rule_pack", "T001", "one")
+    (tmp_path / "some_rule_pack" / "__init__.py").touch()
+    info = tmp_path / "some_rule_pack-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-rule-pack\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[initadvisor.rules]\npack = some_rule_pack\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert discover().find("T001").name == "one"
+    assert "T001" not in discover(packs=False).rules

@@ -1,0 +1,1 @@
+"""Whole checks of real models: healthy ones, planted faults, exported twins."""
