@@ -22,10 +22,16 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 
 from initadvisor import __version__
+from initadvisor.analysis.structure import describe
+from initadvisor.analysis.tensor_facts import tensor_facts
 from initadvisor.apply.keyed_torch import fill_
+from initadvisor.apply.torch_module import apply
+from initadvisor.frontends import load
 from initadvisor.initializers import InitSpec, Key
+from initadvisor.plan import Plan, advise
 
 RESULTS = Path(__file__).parent / "results" / "apply.json"
 KEY = Key(0, "benchmark.weight")
@@ -86,6 +92,30 @@ def draws(sizes: list[int], rounds: int, device: str, dtypes: list[torch.dtype])
     return rows
 
 
+def whole_model(rounds: int) -> dict[str, Any]:
+    """Plan and apply on resnet50 against torchvision building it, which draws every weight once."""
+    torch.set_num_threads(1)
+    model = torchvision.models.resnet50()
+    plan = advise(describe(load(model)))
+
+    def measured() -> Plan:
+        graph = describe(load(model))
+        return advise(graph, tensor_facts(graph))
+
+    def build() -> Any:
+        return torchvision.models.resnet50()
+
+    contestants = {
+        "apply": lambda: apply(model, plan),
+        "plan without measuring, and apply": lambda: apply(model, advise(describe(load(model)))),
+        "measure, plan and apply": lambda: apply(model, measured()),
+    }
+    rows = {name: versus(run, build, rounds) for name, run in contestants.items()}
+    for name, row in rows.items():
+        print(f"resnet50, {name}: {row['seconds']:.2f} s, {row['ratio']:.2f}x building it")
+    return rows
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,6 +134,7 @@ def main() -> None:
         },
         "goal": "keyed normal at most 1.5x torch.Tensor.normal_ on the CPU",
         "draws": draws(sizes, 3 if short else 7, "cpu", dtypes),
+        "resnet50": whole_model(1 if short else 5),
     }
     if torch.cuda.is_available():
         found["machine"]["gpu"] = torch.cuda.get_device_name()

@@ -55,18 +55,16 @@ class Prediction:
 def predict(graph: Graph, weights: Weights, conditions: Conditions | None = None) -> Prediction:
     """Predict the signal at every layer of a described graph."""
     propagation = propagate(graph, weights, conditions)
-    by_parameter: dict[str | None, int] = {
-        v.parameter: v.id for v in graph.values if v.kind == "parameter" and v.parameter is not None
-    }
+    by_parameter = {v.parameter: v.id for v in graph.values if v.kind == "parameter" and v.parameter is not None}
     layers = [_layer(graph, layer, propagation, by_parameter) for layer in graph.layers if layer.node is not None]
     order = {layer.name: layer.node for layer in graph.layers}
     layers.sort(key=lambda layer: order[layer.name] or 0)
     return Prediction(tuple(layers), propagation, dict(propagation.unknown.most_common()))
 
 
-def _layer(graph: Graph, layer: Layer, run: Propagation, by_parameter: Mapping[str | None, int]) -> LayerSignal:
+def _layer(graph: Graph, layer: Layer, run: Propagation, by_parameter: Mapping[str, int]) -> LayerSignal:
     node = graph.nodes[layer.node] if layer.node is not None else None
-    weight = by_parameter.get(layer.weight)
+    weight = by_parameter.get(layer.weight or "")
     gradient = run.backward[weight] if weight is not None else None
     if node is None:
         return LayerSignal(layer.name, layer.depth, weight_gradient=_root(gradient))

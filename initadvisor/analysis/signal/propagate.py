@@ -21,6 +21,9 @@ from initadvisor.ops.moments.axes import POSITIONS, SAMPLES, axis, of_input, pla
 from initadvisor.ops.moments.signal import constant_signal, independent, table_signal
 
 _FLOATS = ("float", "bfloat")
+_MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a handler raises on a graph whose shapes or attributes do not fit its operator."""
+
 _CARRIES_NO_SIGNAL = ("create", "compare", "other", "control", "random")
 
 
@@ -111,10 +114,7 @@ class _Run:
         """Forward: each node once, in order."""
         for node in self.graph.nodes:
             call = self._call(node)
-            handler = FORWARD.get(node.op)
-            made = [] if handler is None else handler(call)
-            if not any(s is not None for s in made):
-                made = self._anchored(node, call) or self._tables(node, call)
+            made = self._forward(node, call)
             call.outputs = made
             self.calls[node.id] = call
             if "logits" in call.memory:
@@ -128,6 +128,18 @@ class _Run:
             if not any(s is not None for s in made):
                 for value in node.outputs:
                     self.lost[value] = True
+
+    def _forward(self, node: Node, call: Call) -> list[Signal | None]:
+        """The handler's answer; a call that it cannot make sense of is one without statistics."""
+        handler = FORWARD.get(node.op)
+        try:
+            made = [] if handler is None else handler(call)
+            if not any(s is not None for s in made):
+                made = self._anchored(node, call) or self._tables(node, call)
+        except _MISFITS as error:
+            self.result.unknown[f"{node.op}: {type(error).__name__}"] += 1
+            return []
+        return made
 
     def _call(self, node: Node) -> Call:
         values = self.graph.values
@@ -218,7 +230,11 @@ class _Run:
         if handler is None:
             self.result.unknown[f"{node.op} (gradient)"] += 1
             return
-        made = handler(call, gradients)
+        try:
+            made = handler(call, gradients)
+        except _MISFITS as error:
+            self.result.unknown[f"{node.op} (gradient): {type(error).__name__}"] += 1
+            return
         for source, given in zip(node.inputs, made, strict=False):
             if source is not None and given is not None and math.isfinite(given.q):
                 self._add(source, given)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _FLOATS, _INTS, _STRINGS, _TENSORS, _GRAPHS, _SPARSE = range(1, 12)
 
-_MOST = 1000
+_MOST = 200
 """Attributes of one node; the operators of the standard have up to 20."""
 
 _LISTED = 65_536

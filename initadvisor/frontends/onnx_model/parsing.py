@@ -10,11 +10,11 @@ from initadvisor.frontends.onnx_model.wire import read_field
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_UNCOUNTED_BYTES = 4 << 20
+_UNCOUNTED_BYTES = 2 << 20
 """A parsed message takes up to 200 bytes where its wire form takes 2: below this size that does no harm."""
 
-_MESSAGES = 2_000_000
-"""The most messages in one model; at 200 bytes each they take 400 MB."""
+_MESSAGES = 1_500_000
+"""The most messages in one model; at 200 bytes each they take 300 MB."""
 
 
 def parse(message: bytes) -> ModelProto:
