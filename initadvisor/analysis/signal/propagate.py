@@ -24,7 +24,7 @@ _FLOATS = ("float", "bfloat")
 _MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a handler raises on a graph whose shapes or attributes do not fit its operator."""
 
-_CARRIES_NO_SIGNAL = ("create", "compare", "other", "control", "random")
+_CARRIES_NO_SIGNAL = ("create", "compare", "random")
 
 
 @dataclass(slots=True)

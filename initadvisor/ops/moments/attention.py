@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass, replace
 
 from initadvisor.ops.moments.axes import FEATURES, axis, count, size_of
-from initadvisor.ops.moments.products import as_positions, concentration, head_axes, same_matrix, width_of
+from initadvisor.ops.moments.products import (
+    as_positions,
+    causal_concentration,
+    concentration,
+    head_axes,
+    same_matrix,
+    width_of,
+)
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.moments.weighted import Fan, collected, project, summed
@@ -38,10 +45,10 @@ def mixing(q: Signal, k: Signal, scale: float | None, *, causal: bool) -> Mixing
     # the part of a logit that all keys of a row share does not move the softmax
     logits = factor * factor * width * query.q * apart
     shared = factor * factor * width * max(query.positions, 0.0) * apart
-    peak = concentration(logits, n)
-    rows = (math.log(n) + 0.57722 + 0.5 / n) if causal and n > 1 else 1.0
-    both = min(math.exp(min(shared, 50.0)), peak) * (2.0 if causal and n > 1 else 1.0)
-    return Mixing(n, width, factor, min(peak * rows, float(n)), min(both, float(n)), logits)
+    own = causal_concentration(logits, n) if causal else concentration(logits, n)
+    # two rows that see i < j tokens share the weight 1/j: twice the uniform value on average
+    both = min(math.exp(min(shared, 50.0)), own) * (2.0 if causal and n > 1 else 1.0)
+    return Mixing(n, width, factor, own, min(both, float(n)), logits)
 
 
 def mixed(v: Signal, m: Mixing) -> Signal:

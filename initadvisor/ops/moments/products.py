@@ -148,44 +148,62 @@ def pair_back(g: Gradient, a: Signal, b: Signal) -> list[Gradient | None]:
     ]
 
 
-@lru_cache(maxsize=4096)
-def concentration(variance: float, n: int) -> float:
-    """n E[a^2] / E[a]^2 for softmax weights over n Gaussian logits: exp(variance) until few weights hold the mass.
+_TIMES = np.exp(np.linspace(-30.0, 12.0, 241))
+_STEP = math.log(_TIMES[1] / _TIMES[0])
+_LOGITS, _LOGIT_WEIGHTS = np.polynomial.hermite_e.hermegauss(96)
+_LOGIT_WEIGHTS = _LOGIT_WEIGHTS / _LOGIT_WEIGHTS.sum()
 
-    The largest of n logits lies near sqrt(2 ln n) deviations; beyond, the average over draws is carried by logits
-    that a row of n does not hold, so the integral stops there.
+
+def concentration(variance: float, n: int) -> float:
+    """n E[sum a^2] for softmax weights a over n independent Gaussian logits: 1 for equal weights, n for one alone."""
+    return _concentration(float(f"{variance:.3g}"), n) if variance > 0.0 and n > 1 else 1.0
+
+
+@lru_cache(maxsize=4096)
+def _concentration(variance: float, n: int) -> float:
+    return float(min(max(n * _participation(variance, np.array([float(n)]))[0], 1.0), n))
+
+
+def causal_concentration(variance: float, n: int) -> float:
+    """n times the mean of E[sum a^2] over rows that see 1, 2 ... n tokens."""
+    return _causal_concentration(float(f"{max(variance, 0.0):.3g}"), n) if n > 1 else 1.0
+
+
+@lru_cache(maxsize=4096)
+def _causal_concentration(variance: float, n: int) -> float:
+    rows = np.unique(np.round(np.geomspace(1.0, n, 24)))
+    values = _participation(variance, rows) if variance > 0.0 else 1.0 / rows
+    every = np.arange(1.0, n + 1.0)
+    return float(n * np.exp(np.interp(np.log(every), np.log(rows), np.log(values))).mean())
+
+
+def _participation(variance: float, n: np.ndarray) -> np.ndarray:
+    """E[sum of squared softmax weights] over n logits, exactly.
+
+    1 / S^2 = int t exp(-t S) dt turns it into n int t E[x^2 exp(-t x)] E[exp(-t x)]^(n - 1) dt with x = exp(logit).
     """
-    if variance <= 0.0 or n <= 1:
-        return 1.0
     std = math.sqrt(variance)
-    edge = math.sqrt(2.0 * math.log(max(n, 2)))
-    z = np.linspace(-8.0, edge, 800)
-    with np.errstate(over="ignore"):
-        weight = np.exp(-0.5 * z * z)
-        first = float((weight * np.exp(std * (z - edge))).sum())
-        second = float((weight * np.exp(2.0 * std * (z - edge))).sum())
-        ratio = second * float(weight.sum()) / (first * first)
-    return min(max(ratio, 1.0), float(n))
+    shift = _TIMES * math.exp(-std * 3.0)
+    x = np.exp(std * _LOGITS)
+    decay = np.exp(-np.outer(shift, x))
+    first = decay @ (_LOGIT_WEIGHTS * x * x)
+    rest = np.log(np.maximum(decay @ _LOGIT_WEIGHTS, 1e-300))
+    integrand = (shift * shift * first)[:, None] * np.exp(rest[:, None] * (n - 1.0)[None, :])
+    return np.asarray(np.clip(n * integrand.sum(axis=0) * _STEP, 1.0 / n, 1.0))
 
 
 def softmax_signal(s: Signal, n: int, *, causal: bool = False) -> Signal:
     """Softmax over rows of n logits whose mean product is `features`."""
     own = max(s.q - s.features, 0.0)
     shared_query = max(s.positions - s.cross(s.features, s.positions), 0.0)
-    inverse = _mean_inverse(n) if causal else 1.0 / n
-    peak = concentration(own, n)
-    q = min(peak * inverse / n, 1.0 / n)
+    peak = causal_concentration(own, n) if causal else concentration(own, n)
+    q = min(peak / n**2, 1.0 / n)
     mean = 1.0 / n
     features = max((mean - q) / (n - 1), 0.0) if n > 1 else q
     together = min(math.exp(min(shared_query, 50.0)), peak)
     # two causal rows share the keys of the shorter one: E[1 / longer row] sums to twice the uniform value
     positions = together * mean * mean * (2.0 if causal else 1.0)
     return Signal(mean, q, features, positions, mean * mean, s.axes)
-
-
-def _mean_inverse(n: int) -> float:
-    """The mean of 1/i over i = 1 .. n: a causal row sees i tokens."""
-    return (math.log(n) + 0.57722 + 0.5 / n) / n if n > 1 else 1.0
 
 
 @forward("softmax", "softmin")

@@ -67,16 +67,21 @@ class Matrices:
 
 @dataclass(slots=True)
 class Step:
-    """What one step leaves for the way back: E[f'^2]-like factors of each path."""
+    """What one step leaves for the next one and for the way back: E[f'^2]-like factors of each path.
+
+    drift: mean product of the cell (the state) with what the next step adds to it. to_gates_hidden: the share of the
+    gate gradients that the recurrent weights see (a GRU's reset gate stands before them).
+    """
 
     state: Pair
     cell: Pair
     to_gates_from_h: float
     to_gates_from_c: float
+    to_gates_hidden: float
     c_from_h: float
     c_from_c: float
     h_from_h: float
-    before: Pair = field(default_factory=Pair)
+    drift: Pair = field(default_factory=Pair)
 
 
 def _spread(function: ScalarFunction, a: Pair, mean: float) -> tuple[Dual, Pair]:
@@ -85,27 +90,31 @@ def _spread(function: ScalarFunction, a: Pair, mean: float) -> tuple[Dual, Pair]
     return d, Pair(d.second, d.pair(a.positions - square), d.pair(a.samples - square))
 
 
-def lstm_step(m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+def lstm_step(m: Matrices, x: Pair, h: Pair, c: Pair, drift: Pair) -> Step:
     """c' = f c + i g, h' = o tanh(c')."""
     a, mean = m.gates(x, h)
     gate, opened = _spread(_SIGMOID, a, mean)
     candidate, new = _spread(_TANH, a, mean)
-    cell = opened.times(c).plus(opened.times(new))
+    # what is common to all candidates of a unit adds up over the steps
+    common = Pair(new.positions, new.positions, new.samples)
+    drift = drift.scaled(gate.mean).plus(common.scaled(gate.mean))
+    cell = opened.times(c).plus(opened.times(new)).plus(drift.scaled(2.0 * gate.mean * gate.mean))
     outer, squashed = _spread(_TANH, cell, 0.0)
-    from_c = gate.slope * (c.q + new.q) + opened.q * candidate.slope
+    from_h = squashed.q * gate.slope
     return Step(
         opened.times(squashed),
         cell,
-        to_gates_from_h=squashed.q * gate.slope,
-        to_gates_from_c=from_c,
+        to_gates_from_h=from_h,
+        to_gates_from_c=gate.slope * (c.q + new.q) + opened.q * candidate.slope,
+        to_gates_hidden=1.0,
         c_from_h=opened.q * outer.slope,
         c_from_c=opened.q,
         h_from_h=0.0,
-        before=c,
+        drift=drift,
     )
 
 
-def gru_step(m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+def gru_step(m: Matrices, x: Pair, h: Pair, drift: Pair) -> Step:
     """h' = (1 - z) n + z h, n = tanh(W x + r U h)."""
     a, mean = m.gates(x, h)
     gate, opened = _spread(_SIGMOID, a, mean)
@@ -113,35 +122,41 @@ def gru_step(m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
     candidate, new = _spread(_TANH, reset, mean)
     rest = 1.0 - 2.0 * gate.mean
     closed = Pair(rest + opened.q, rest + opened.positions, rest + opened.samples)
-    state = closed.times(new).plus(opened.times(h))
+    common = Pair(new.positions, new.positions, new.samples)
+    shut = 1.0 - gate.mean
+    drift = drift.scaled(gate.mean).plus(common.scaled(shut))
+    both = gate.mean - opened.q
+    state = closed.times(new).plus(opened.times(h)).plus(drift.scaled(2.0 * both))
     into_candidate = closed.q * candidate.slope
-    back = into_candidate + gate.slope * (new.q + h.q)
-    return Step(state, Pair(), back, 0.0, 0.0, 0.0, opened.q)
+    into_gates = gate.slope * (new.q + h.q)
+    back = into_candidate + into_gates
+    share = (into_candidate * opened.q + into_gates) / back if back > 0 else 1.0
+    return Step(state, Pair(), back, 0.0, share, 0.0, 0.0, opened.q, drift)
 
 
 def _plain_step(function: ScalarFunction, m: Matrices, x: Pair, h: Pair) -> Step:
     a, mean = m.gates(x, h)
     d, state = _spread(function, a, mean)
-    return Step(state, Pair(), d.slope, 0.0, 0.0, 0.0, 0.0)
+    return Step(state, Pair(), d.slope, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
-def step(kind: str, m: Matrices, x: Pair, h: Pair, c: Pair) -> Step:
+def step(kind: str, m: Matrices, x: Pair, h: Pair, c: Pair, drift: Pair | None = None) -> Step:
     """One step of a cell of the given kind."""
     if kind == "lstm":
-        return lstm_step(m, x, h, c)
+        return lstm_step(m, x, h, c, drift or Pair())
     if kind == "gru":
-        return gru_step(m, x, h, c)
+        return gru_step(m, x, h, drift or Pair())
     return _plain_step(_RELU if kind == "rnn_relu" else _TANH, m, x, h)
 
 
 def unroll(kind: str, m: Matrices, x: Pair, steps: int) -> list[Step]:
     """Steps from a zero state until it has settled."""
     trace: list[Step] = []
-    h, c = Pair(), Pair()
+    h, c, drift = Pair(), Pair(), Pair()
     for _ in range(max(min(steps, MAX_STEPS), 1)):
-        made = step(kind, m, x, h, c)
+        made = step(kind, m, x, h, c, drift)
         settled = abs(made.state.q - h.q) <= 1e-6 * made.state.q and abs(made.cell.q - c.q) <= 1e-6 * made.cell.q
-        h, c = made.state, made.cell
+        h, c, drift = made.state, made.cell, made.drift
         trace.append(made)
         if settled and len(trace) > 2:
             break
@@ -167,7 +182,7 @@ def roll_back(kind: str, m: Matrices, trace: Sequence[Step], g: float, steps: in
         dc = dh * made.c_from_h + dc
         into_gates = dh * made.to_gates_from_h + dc * made.to_gates_from_c
         total += into_gates / gates
-        dh = into_gates * m.hidden * m.hh.q + dh * made.h_from_h
+        dh = into_gates * made.to_gates_hidden * m.hidden * m.hh.q + dh * made.h_from_h
         dc *= made.c_from_c
     return total / count
 
@@ -262,7 +277,7 @@ def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
         at_gate = roll_back(kind, one, trace, g, steps)
         for m in (one, other):
             if m is not None:
-                _weights_back(call, made, m, at_gate, flow, places)
+                _weights_back(call, made, m, at_gate, trace, flow, places)
         directions = 1 if other is None else 2
         g = directions * _GATES[kind] * one.hidden * one.ih.q * at_gate
     made[0] = Gradient(g)
@@ -270,17 +285,22 @@ def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
 
 
 def _weights_back(
-    call: Call, made: list[Gradient | None], m: Matrices, at_gate: float, flow: Pair, places: int
+    call: Call,
+    made: list[Gradient | None],
+    m: Matrices,
+    at_gate: float,
+    trace: Sequence[Step],
+    flow: Pair,
+    places: int,
 ) -> None:
-    g, fan = Gradient(at_gate), Fan(1.0)
-    state = Signal(0.0, flow.q, 0.0, flow.positions, flow.samples, ())
-    made[m.slots[0]] = Gradient(collected(g, state, places, call.batch, fan))
-    hidden = call.outputs[0] if call.outputs else None
-    if hidden is not None:
-        made[m.slots[1]] = Gradient(collected(g, hidden, places, call.batch, fan))
-    for slot in m.slots[2:]:
+    hidden = _average(trace, len(trace))
+    recurrent = at_gate * trace[-1].to_gates_hidden
+    for slot, g, state in ((m.slots[0], at_gate, flow), (m.slots[1], recurrent, hidden)):
+        signal = Signal(0.0, state.q, 0.0, state.positions, state.samples, ())
+        made[slot] = Gradient(collected(Gradient(g), signal, places, call.batch, Fan(1.0)))
+    for slot, g in zip(m.slots[2:], (at_gate, recurrent), strict=False):
         if call.known(slot) is not None:
-            made[slot] = Gradient(places * at_gate)
+            made[slot] = Gradient(places * g)
 
 
 @forward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
@@ -316,7 +336,7 @@ def cell_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | N
     dc = dh * done.c_from_h + (gradients[1].q if len(gradients) > 1 and gradients[1] is not None else 0.0)
     into = dh * done.to_gates_from_h + dc * done.to_gates_from_c
     made[0] = Gradient(into * m.hidden * m.ih.q)
-    made[1] = Gradient(into * m.hidden * m.hh.q + dh * done.h_from_h)
+    made[1] = Gradient(into * done.to_gates_hidden * m.hidden * m.hh.q + dh * done.h_from_h)
     if kind == "lstm":
         made[2] = Gradient(dc * done.c_from_c)
     n = x.counts()

@@ -13,7 +13,18 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from initadvisor.graph import Layout
-from initadvisor.ops.moments.axes import FEATURES, POSITIONS, SAMPLES, Axes, axis, count, regroup, shape_of, size_of
+from initadvisor.ops.moments.axes import (
+    FEATURES,
+    POSITIONS,
+    SAMPLES,
+    Axes,
+    axis,
+    count,
+    plain,
+    regroup,
+    shape_of,
+    size_of,
+)
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.registry import OPERATORS
@@ -229,7 +240,7 @@ def embedding(call: Call) -> list[Signal | None]:
     shape, made = call.input_shapes[1], call.output_shapes[0]
     if weight is None or shape is None or made is None:
         return [None]
-    lead = indices.axes if indices is not None else ()
+    lead = () if indices is None else plain(shape_of(indices.axes), POSITIONS) if indices.free else indices.axes
     axes = (*lead, axis(FEATURES, made[-1])) if len(lead) == len(made) - 1 else None
     if axes is None:
         first = axis(SAMPLES, made[0]) if made[0] == call.batch else axis(POSITIONS, made[0])
