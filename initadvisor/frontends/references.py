@@ -60,25 +60,24 @@ def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | No
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if meta or (meta is None and library and _too_large(make)):
-            from initadvisor.frontends.torch_module.building import Weightless
-
-            with Weightless():
-                built = make()
-        else:
-            built = make()
+        weightless = meta or (meta is None and library and _too_large(make))
+        built = _weightless(make) if weightless else make()
     if not isinstance(built, torch.nn.Module):
         raise FormatError(f"{target!r} gave a {type(built).__name__}, not a torch.nn.Module")
     return built
 
 
-def _too_large(make: Callable[[], Any]) -> bool:
-    """Whether the weights would fill the memory; learnt by building without them, which costs little."""
+def _weightless(make: Callable[[], Any]) -> Any:
     from initadvisor.frontends.torch_module.building import Weightless
 
+    with Weightless():
+        return make()
+
+
+def _too_large(make: Callable[[], Any]) -> bool:
+    """Whether the weights would fill the memory; learnt by building without them, which costs little."""
     try:
-        with Weightless():
-            size = sum(p.numel() * p.element_size() for p in make().parameters())
+        size = sum(p.numel() * p.element_size() for p in _weightless(make).parameters())
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except Exception:  # a model that cannot be built without numbers is built with them
         return False

@@ -105,7 +105,10 @@ def _attributes(module: torch.nn.Module) -> dict[int, str]:
 
 
 def _uncalled(module: torch.nn.Module, scopes: Scopes, twins: Twins, graph: Graph) -> None:
-    """Say which modules own parameters that the forward pass never touched."""
+    """Say which modules own parameters that the forward pass never touched, and which it called unregistered."""
+    for path in scopes.unregistered:
+        message = f"module {path} is called but registered nowhere: no optimizer or state dict knows its parameters"
+        graph.events.append(Event("unregistered", message, path))
     for path, part in module.named_modules():
         own = [twins.names.name(p) for p in part._parameters.values() if p is not None]
         if own and not scopes.called[path] and not any(name in twins.used for name in own if name):

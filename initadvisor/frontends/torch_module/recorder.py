@@ -119,6 +119,9 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         if call.name == "__setitem__" or (result is None and call.inplace):
             targets: list[torch.Tensor] = [args[0]]
             outputs = targets
+        elif call.written:
+            targets = [t for i in call.written if i < len(args) for t in leaves(args[i])]
+            outputs = targets + [t for t in leaves(result) if not any(t is known for known in tensors)]
         else:
             outputs = leaves(result)
             known = {id(t) for t in tensors}

@@ -23,6 +23,7 @@ class Scopes:
         self.names = names
         self.paths: dict[int, str] = {}
         self.called: Counter[str] = Counter()
+        self.unregistered: list[str] = []
         self._stack = threading.local()
         self._kept = [module]
         for path, part in module.named_modules():
@@ -45,6 +46,8 @@ class Scopes:
             path = f"{outer}.<{type(module).__name__}>" if outer else f"<{type(module).__name__}>"
             self.paths[id(module)] = path
             self._kept.append(module)
+            if any(p is not None and self.names.name(p) is None for p in module._parameters.values()):
+                self.unregistered.append(path)
         if infer(module, args, kwargs):
             with torch._C.DisableTorchFunction():
                 self.names.add_module(module, path)

@@ -55,6 +55,7 @@ class Spelling:
     python: names of the positional arguments as the Python function itself declares them.
     inplace: the first argument is written and returned.
     descend: a Python function that the table does not know, whose body is to be recorded instead of the call.
+    written: positions of the arguments that an operator unknown to the table declares to write.
     """
 
     native: str
@@ -64,6 +65,7 @@ class Spelling:
     python: tuple[str, ...]
     inplace: bool
     descend: bool
+    written: tuple[int, ...] = ()
 
 
 def spelling(func: Any) -> Spelling:
@@ -78,7 +80,7 @@ def spelling(func: Any) -> Spelling:
             parameters = tuple(entry.torch[candidate].split())
             return Spelling(native, name, entry, parameters, python, inplace, False)
     descend = isinstance(func, FunctionType) and owner in ("torch.nn.functional", "torch.functional", "torch.Tensor")
-    return Spelling(native, name, None, None, python, inplace, descend)
+    return Spelling(native, name, None, None, python, inplace, descend, _written(func))
 
 
 def variant(call: Spelling, args: Sequence[Any]) -> Spelling:
@@ -157,6 +159,12 @@ _ATEN = {
     "alias": "detach",
 }
 """Internal aten operators -> the public one that means the same."""
+
+
+def _written(func: Any) -> tuple[int, ...]:
+    schema = getattr(func, "_schema", None) or getattr(getattr(func, "default", None), "_schema", None)
+    arguments = schema.arguments if schema is not None else ()
+    return tuple(i for i, a in enumerate(arguments) if a.alias_info is not None and a.alias_info.is_write)
 
 
 def _declared(func: Any) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ class Maker:
         """Images, or clips for a model that is configured with a number of frames."""
         if self.takes_grid():
             return self.patches()
-        if "spatial_shapes" in self.arguments:
+        if "spatial_shapes" in self.arguments or "pixel_position_ids" in self.arguments:
             return floats(BATCH, LENGTH, self.patches().shape[1])
         channels = self.find("num_channels", "in_channels", "in_chans", "num_input_channels", part="vision", default=3)
         channels = channels if isinstance(channels, int) else 3
@@ -217,6 +217,11 @@ _RULES: dict[str, Callable[[Maker], Any]] = {
     "image_grid_thw": lambda m: _grid(m),
     "grid_thw": lambda m: _grid(m),
     "video_grid_thw": lambda m: _grid(m),
+    "pixel_position_ids": lambda m: (
+        torch.stack(torch.meshgrid(torch.arange(4), torch.arange(LENGTH // 4), indexing="ij"), -1)
+        .reshape(1, LENGTH, 2)
+        .repeat(BATCH, 1, 1)
+    ),
     "image_attention_mask": lambda m: torch.ones(BATCH, LENGTH, 1, dtype=torch.long),
     "image_sizes": lambda m: torch.tensor([m.image_size()] * BATCH),
     "spatial_shapes": lambda m: torch.tensor([[4, 4]] * BATCH),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import torch
 from torch import nn
 
 from initadvisor.frontends.torch_module.failure import ForwardFailed
-from initadvisor.frontends.torch_module.inputs import signature
+from initadvisor.frontends.torch_module.inputs import huggingface, signature
 from initadvisor.frontends.torch_module.inputs.containers import fields
-from initadvisor.frontends.torch_module.inputs.edits import behind, exchanged, input_at
+from initadvisor.frontends.torch_module.inputs.edits import arguments, behind, exchanged, input_at, scaled
 from initadvisor.frontends.torch_module.inputs.messages import placeholders, spelled_out
 from initadvisor.frontends.torch_module.inputs.sizes import ranks, table_lengths, widths
 from initadvisor.frontends.torch_module.inputs.trial import Trial, floats, tokens
@@ -22,6 +24,7 @@ def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[
     for repair in (
         placeholders,
         spelled_out,
+        too_small,
         missing_arguments,
         absent_options,
         fields,
@@ -50,15 +53,52 @@ def absent_options(module: nn.Module, trial: Trial, failed: ForwardFailed) -> It
     """`You have to specify either input_ids or inputs_embeds`; or an optional argument that is None after all."""
     accepted = signature.accepted(module)
     named = [n for n in re.findall(r"\b([a-z]\w+)\b", failed.text) if n in accepted and n not in trial.kwargs]
-    if named and re.search(r"specify|provide|required|must be|expected|need|cannot both be None|None", failed.text):
+    if named and re.search(r"specify|provide|required|must be|expected|need|missing|pass|None", failed.text):
         for name in dict.fromkeys(named):
-            yield trial.with_kwargs(**{name: signature.value_for(module, name)})
+            yield trial.with_kwargs(**{name: _fitted(module, trial, name)})
         if len(named) > 1:
-            yield trial.with_kwargs(**{n: signature.value_for(module, n) for n in named})
+            yield trial.with_kwargs(**{n: _fitted(module, trial, n) for n in named})
     if "NoneType" in failed.text or "not None" in failed.text:
         for name in failed.absent:
             if name in accepted and trial.kwargs.get(name) is None and name not in named:
-                yield trial.with_kwargs(**{name: signature.value_for(module, name)})
+                yield trial.with_kwargs(**{name: _fitted(module, trial, name)})
+        needed = {a.name for a in signature.required(module)}
+        for name in reversed(list(trial.kwargs)):  # a part that this model does not have was fed
+            if name not in needed and len(trial.kwargs) > 1:
+                yield replace(trial, kwargs={k: v for k, v in trial.kwargs.items() if k != name})
+
+
+def _fitted(module: nn.Module, trial: Trial, name: str) -> Any:
+    """A value for one more argument, as long as the tokens that are already there."""
+    value = signature.value_for(module, name)
+    ids = trial.kwargs.get("input_ids")
+    if not isinstance(ids, torch.Tensor) or not isinstance(value, torch.Tensor) or not huggingface.is_model(module):
+        return value
+    if name == "mm_token_type_ids":
+        token = huggingface.Maker(module).placeholder("image")
+        return (ids == token).long() if token is not None else torch.zeros_like(ids)
+    if value.dim() == 2 and value.shape == (huggingface.BATCH, huggingface.LENGTH) and not value.is_floating_point():
+        return value[:, :1].expand(ids.shape).contiguous() if name != "position_ids" else _positions(ids)
+    return value
+
+
+def _positions(ids: torch.Tensor) -> torch.Tensor:
+    return torch.arange(ids.shape[-1]).expand(ids.shape).contiguous()
+
+
+def too_small(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """`Image size 224x224 is too small`: twice the size, and four times."""
+    if not re.search(r"too small|at least|smaller than|can't be greater than actual input", failed.text):
+        return
+    for label, value in arguments(trial):
+        if isinstance(value, torch.Tensor) and value.dim() in (3, 4, 5) and value.is_floating_point():
+            for factor in (2, 4, 8):
+                if value.shape[-1] * factor <= _LARGEST:
+                    yield exchanged(trial, label, scaled(value, value.shape[-1] * factor))
+
+
+_LARGEST = 4096
+"""Pixels or samples along one axis up to which inputs are enlarged."""
 
 
 def types(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:

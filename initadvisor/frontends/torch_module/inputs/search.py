@@ -43,7 +43,7 @@ class Search:
 
     def __iter__(self) -> Iterator[Trial]:
         while self._tried < ATTEMPTS and time.monotonic() < self._until:
-            trial = self._waiting.pop() if self._waiting else next(self._first, None)
+            trial = self._next()
             if trial is None:
                 return
             if trial.describe() in self._seen:
@@ -51,6 +51,14 @@ class Search:
             self._seen.add(trial.describe())
             self._tried += 1
             yield trial
+
+    def _next(self) -> Trial | None:
+        """A repaired trial, and every third time a fresh one: repairs of a wrong start lead nowhere."""
+        if not self._waiting or self._tried % 3 == 2:
+            fresh = next(self._first, None)
+            if fresh is not None:
+                return fresh
+        return self._waiting.pop() if self._waiting else None
 
     def go_on(self) -> bool:
         """Whether to look for inputs that reach more of the model than the ones found: a few more for transformers.

@@ -226,3 +226,72 @@ class ManyActivations(nn.Module):
         ):
             h = f(h)
         return F.glu(h)
+
+
+@case(row(2, 8), weights={"a.weight": "linear"}, autograd=False)
+class InferenceModeInside(_One):
+    def forward(self, x):
+        with torch.inference_mode():
+            return self.a(x).relu_()
+
+
+@case(row(2, 8), weights={"a.weight": "linear", "b.weight": "linear"}, autograd=False)
+class ForkedCalls(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        later = torch.jit.fork(self.a, x)
+        return self.b(x) + torch.jit.wait(later)
+
+
+@case(lambda: (torch.randn(2, 2, 16, 8),), weights={"a.weight": "linear"}, autograd=False, opaque=None)
+class FlexAttention(_One):
+    def forward(self, x):
+        from torch.nn.attention.flex_attention import flex_attention
+
+        q = self.a(x)
+        return flex_attention(q, q, q)
+
+
+@case(row(2, 8), weights={"a.weight": "linear"}, autograd=False, opaque=None)
+class TracedCondition(_One):
+    def forward(self, x):
+        h = self.a(x)
+        return torch.cond(h.sum() > 0, lambda h: h.sin(), lambda h: h.cos(), (h,))
+
+
+@case(lambda: (torch.randn(2, 8), 3), weights={"a.weight": "linear"}, autograd=False)
+class Recursion(_One):
+    def forward(self, x, depth):
+        return x if depth == 0 else self.forward(torch.tanh(self.a(x)), depth - 1)
+
+
+@case(row(2, 8), weights={"a.weight": "linear"}, events=("unregistered",), autograd=False)
+class ModulesInAPlainList(_One):
+    def __init__(self):
+        super().__init__()
+        self.hidden = [nn.Linear(8, 8)]
+
+    def forward(self, x):
+        return self.a(self.hidden[0](x))
+
+
+@case(row(2, 8), weights={"a.weight": "linear"}, autograd=False)
+class ForwardReplaced(_One):
+    """The instance's own forward hides that of the class."""
+
+    def __init__(self):
+        super().__init__()
+        self.forward = lambda x: torch.relu(self.a(x))
+
+
+@case(row(2, 8), weights={"table": "add"}, autograd=False)
+class ClampedByTensor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.low = nn.Parameter(torch.zeros(8)), nn.Parameter(torch.zeros(8))
+
+    def forward(self, x):
+        return torch.clamp(x + self.table, min=self.low, max=torch.tensor(3.0))

@@ -194,3 +194,27 @@ class SubclassInside(nn.Module):
 
     def forward(self, x):
         return self.a(x.as_subclass(_Subclass)).as_subclass(torch.Tensor) * 2
+
+
+@torch.library.custom_op("torture::halve_", mutates_args=("x",))
+def _halve(x: torch.Tensor) -> None:
+    x.mul_(0.5)
+
+
+@_halve.register_fake
+def _(x):
+    return None
+
+
+@case(row(2, 8), weights={"a.weight": "linear"}, opaque=1, autograd=False)
+class RegisteredInplaceOperator(nn.Module):
+    """A registered operator that writes its argument and returns nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        h = self.a(x)
+        torch.ops.torture.halve_(h)
+        return self.b(h)

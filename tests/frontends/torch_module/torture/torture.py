@@ -24,6 +24,7 @@ class Case:
     weights: parameter -> the operator that consumes it, behind views and casts.
     ops: operators that must be among the nodes. ties: first name -> further names. events: kinds that must occur.
     unreached: parameters that never influence an output. capture: the step of the ladder.
+    opaque: how many operators may stay without a name; None: any number.
     autograd: compare the reached parameters with those that get a gradient in an eager pass.
     """
 
@@ -37,7 +38,7 @@ class Case:
     unreached: tuple[str, ...] = ()
     capture: str = "virtual"
     autograd: bool = True
-    opaque: int = 0
+    opaque: int | None = 0
 
 
 CASES: list[Case] = []
