@@ -16,12 +16,14 @@ import argparse
 import datetime
 import inspect
 import json
+import math
 import os
 import platform
 import statistics
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,16 @@ import torchvision
 
 from initadvisor import __version__
 from initadvisor.engine import Checker, CheckSettings
+from initadvisor.engine.results import report_of
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.report import Report
+from initadvisor.rules import Subject
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results" / "rules.json"
 sys.path.insert(0, str(ROOT.parent))
+
+Facts = Mapping[str, Any]
 
 SEEDS = (0, 1, 2)
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -56,10 +62,45 @@ NAMED_BY: dict[str, frozenset[str]] = {
 }
 """The rules that may name a fault; which of them depends on the place of the layer."""
 
+MARGINS: dict[str, tuple[str, float, Callable[[Facts], float | None]]] = {
+    "IA008": ("outlier ratio", 3.0, lambda f: _fact(f, "tensor.outlier_ratio") if f["tensor.count"] >= 64 else None),
+    "IA012": ("one over effective rank", 2.0, lambda f: _inverse(_fact(f, "tensor.effective_rank", at_least=16))),
+    "IA013": ("spread of the units over chance", 2.0, lambda f: _spread(f)),
+}
+"""Rule -> what it compares, its threshold, and the measure: how near healthy layers come is what it was set from."""
+
+
+def _fact(facts: Facts, name: str, at_least: float = 0) -> float | None:
+    value = facts.get(name)
+    sides = (facts["layer.fan_in"], facts.get("layer.fan_out") or 0)
+    return float(value) if value is not None and min(sides) >= at_least else None
+
+
+def _inverse(value: float | None) -> float | None:
+    return 1 / value if value else None
+
+
+def _spread(facts: Facts) -> float | None:
+    value = _fact(facts, "tensor.row_std_spread", at_least=16)
+    return None if value is None else value / math.exp(3.3 / math.sqrt(2 * facts["layer.fan_in"]))
+
+
+def _margins(model: str, subjects: list[Subject], held: dict[str, list[tuple[float, str]]]) -> None:
+    """Add what the layers of one model measure to the lists of every rule in `MARGINS`."""
+    for subject in subjects:
+        facts = subject.facts
+        if facts.get("layer.kind") not in ("linear", "recurrent") or facts.get("tensor.constant") is not False:
+            continue
+        for rule, (_, _, measure) in MARGINS.items():
+            value = measure(facts)
+            if value is not None and math.isfinite(value) and not facts.get("layer.depthwise"):
+                held[rule].append((value, f"{model} {facts['layer.name']}"))
+
 
 def zoo() -> dict[str, Any]:
     """Check every torchvision model; count findings by rule and severity."""
     checker = Checker()
+    held: dict[str, list[tuple[float, str]]] = {rule: [] for rule in MARGINS}
     models: dict[str, Any] = {}
     by_rule: Counter[str] = Counter()
     models_by_rule: defaultdict[str, set[str]] = defaultdict(set)
@@ -71,8 +112,10 @@ def zoo() -> dict[str, Any]:
         torch.manual_seed(0)
         model = builder(**absent)
         start = time.perf_counter()
-        report = checker.check(model)
+        seen = checker.examine(model)
         seconds = time.perf_counter() - start
+        report = report_of(seen.graph, seen.view, seen.judgement, checker.settings_digest)
+        _margins(name, seen.view.subjects["layer"], held)
         counts = Counter(f"{f.rule} {f.name} {f.severity}" for f in report.findings)
         by_rule += counts
         for key in counts:
@@ -90,6 +133,15 @@ def zoo() -> dict[str, Any]:
     warnings = [row["warning"] for row in models.values()]
     return {
         "models": models,
+        "margins": {
+            rule: {
+                "measure": MARGINS[rule][0],
+                "threshold": MARGINS[rule][1],
+                "layers": len(values),
+                "nearest": [[round(value, 3), where] for value, where in sorted(values, reverse=True)[:5]],
+            }
+            for rule, values in held.items()
+        },
         "by_rule": {
             key: {"findings": count, "models": len(models_by_rule[key])} for key, count in sorted(by_rule.items())
         },
@@ -184,8 +236,8 @@ def main() -> None:
         measured = {"zoo": zoo, "faults": faults}[part]()
         results[part] = {"measured": machine(), **measured}
         print(json.dumps(measured["summary"], indent=1))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

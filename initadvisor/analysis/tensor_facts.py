@@ -12,6 +12,7 @@ from math import log, prod, sqrt
 from typing import cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from initadvisor.analysis.facts.tensor import DrawFacts, TensorFacts
 from initadvisor.analysis.fingerprint import Place, fingerprint, settle
@@ -97,7 +98,8 @@ def _measured(tasks: list[_Task], threads: int | None, progress: Progress | None
         return read_segment(task.source, task.view, first, last, task.tall)
 
     jobs = [(task, *part) for task in tasks for part in segments(task.view)]
-    with ThreadPoolExecutor(workers) as pool:
+    # BLAS threads of its own would spin against these for matrices of a hundred rows: half of the time was lost so.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         run = pool.map if workers > 1 and len(jobs) > 1 else map
         parts: dict[int, list[Moments]] = {id(task): [] for task in tasks}
         for (task, _, _), part in zip(jobs, run(read, jobs), strict=True):
