@@ -1,4 +1,4 @@
-"""A plan put into effect: on a torch module, in an ONNX file, as source code.
+"""A plan put into effect: on a torch module, in an ONNX file, as source code; and starts that look at data.
 
 `initadvisor.apply` is this package and the function of that name at once: `initadvisor.apply(model, plan)` works
 whether or not something has imported a module from here before, which would bind the name to the package.
@@ -7,6 +7,7 @@ whether or not something has imported a module from here before, which would bin
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class _CallablePackage(ModuleType):
-    """This package, callable."""
+    """This package, callable; what needs torch is imported when it is asked for."""
+
+    def __getattr__(self, name: str) -> ModuleType:
+        if name == "data_driven":
+            return import_module("initadvisor.apply.data_driven")
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __call__(self, module: torch.nn.Module, plan: Plan, *, device: torch.device | str | None = None) -> Applied:
         """`initadvisor.apply.torch_module.apply`, with torch imported on the first call."""
