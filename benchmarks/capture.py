@@ -7,42 +7,41 @@
     python benchmarks/capture.py large                  # a 405-billion-parameter Llama, in a process of its own
     python benchmarks/capture.py summary                # print what the results file holds
 
-A run continues where the last one stopped (`--again` starts over, `--seconds` stops early, `--only` picks names).
-Results go to benchmarks/results/capture.json. Weights are not drawn: capture does not read them.
+A run continues where the last one stopped (`--again` starts over, `--failed` tries failures again, `--seconds` stops
+early, `--only` picks names). Every model has a process of its own with 150 processor seconds and 8 GB; times of the
+libraries are processor seconds. Weights are not drawn: capture does not read them. Results go to
+benchmarks/results/capture.json, written after every model.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import gc
-import inspect
 import json
 import os
 import platform
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import capture_libraries
+from capture_child import WHOLE, Row, measured, warm
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 warnings.simplefilter("ignore")
 
 RESULTS = Path(__file__).parent / "results" / "capture.json"
-LIMIT = 150
-"""Seconds for one model, building included."""
-
-WHOLE = ("virtual", "parts")
-"""Steps of the ladder that record every operator; "parts" is for containers without a forward pass of their own."""
-
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -66,129 +65,20 @@ def main() -> None:
 
 
 def _library(part: str, options: argparse.Namespace) -> None:
-    held = _read().get(part, {})
-    rows: dict[str, Row] = {} if options.again else held.get("models", {})
-    if options.failed:
-        rows = {name: row for name, row in rows.items() if row["capture"] in WHOLE}
+    rows: dict[str, Row] = {} if options.again else _read().get(part, {}).get("models", {})
     until = time.monotonic() + options.seconds
-    makers = {"torchvision": _torchvision, "timm": _timm, "transformers": _transformers}[part]()
-    seen = 0
+    makers = list(getattr(capture_libraries, part)())
+    warm()
     for name, configurations in makers:
-        seen += 1
-        if name in rows or options.only not in name:
+        done = name in rows and not (options.failed and rows[name]["capture"] not in WHOLE)
+        if done or options.only not in name:
             continue
         if time.monotonic() > until:
             break
-        rows[name] = _measured(configurations)
+        rows[name] = measured(configurations)
         print(f"{name:55s} {_line(rows[name])}", flush=True)
-        if len(rows) % 10 == 0:
-            _store(part, {"models": rows, "summary": _summary(rows)})
-    _store(part, {"models": rows, "summary": _summary(rows)})
+        _store(part, {"summary": _summary(rows), "models": rows})
     print(json.dumps(_summary(rows), indent=1))
-
-
-def _measured(configurations: Iterator[Callable[[], Any]]) -> Row:
-    """Build and capture one model; the first configuration that can be recorded counts."""
-    from initadvisor.frontends.torch_module import load
-    from initadvisor.frontends.torch_module.building import Weightless
-
-    row: Row = {"capture": "none", "error": "there is no configuration to build it from"}
-    with _alarm():
-        try:
-            for build in configurations:
-                gc.collect()
-                try:
-                    with Weightless(), contextlib.redirect_stdout(sys.stderr):
-                        module = build()
-                except Exception as error:
-                    row = {"capture": "not built", "error": f"{type(error).__name__}: {error}"[:200].replace("\n", " ")}
-                    continue
-                before = _resident(reset=True)
-                start = time.perf_counter()
-                with contextlib.redirect_stdout(sys.stderr):
-                    graph = load(module)
-                row = _row(graph, time.perf_counter() - start, _resident() - before)
-                if graph.coverage.capture in WHOLE:
-                    break
-        except TimeoutError:
-            row = {"capture": "timeout", "error": f"more than {LIMIT} s"}
-        except Exception as error:
-            row = {"capture": "crash", "error": f"{type(error).__name__}: {error}"[:200]}
-    return row
-
-
-def _row(graph: Any, seconds: float, megabytes: float) -> Row:
-    used = {v.parameter for v in graph.values if v.parameter}
-    weights = [p for p in graph.parameters.values() if p.is_float and not p.buffer]
-    row: Row = {
-        "capture": graph.coverage.capture,
-        "operators": len(graph.nodes),
-        "weights": len(weights),
-        "unused": sum(p.name not in used for p in weights),
-        "opaque": sum(graph.coverage.opaque.values()),
-        "guesses": sum(e.kind in ("guess", "kernel") for e in graph.events),
-        "seconds": round(seconds, 3),
-        "megabytes": round(megabytes, 1),
-    }
-    if graph.coverage.capture not in WHOLE:
-        row["error"] = " | ".join(n[:160] for n in graph.coverage.notes[:2])
-    return row
-
-
-def _torchvision() -> Iterator[tuple[str, Iterator[Callable[[], Any]]]]:
-    from torchvision import models
-
-    def build(name: str) -> Any:
-        known = inspect.signature(models.get_model_builder(name)).parameters
-        return models.get_model(name, **{k: None for k in ("weights", "weights_backbone") if k in known})
-
-    for name in models.list_models():
-        yield name, iter([lambda name=name: build(name)])
-
-
-def _timm() -> Iterator[tuple[str, Iterator[Callable[[], Any]]]]:
-    import timm
-
-    for name in timm.list_models():
-        yield name, iter([lambda name=name: timm.create_model(name)])
-
-
-def _transformers() -> Iterator[tuple[str, Iterator[Callable[[], Any]]]]:
-    import transformers
-    from transformers.models.auto import modeling_auto
-
-    seen = set()
-    tables = [n for n in dir(modeling_auto) if n.startswith("MODEL_") and n.endswith("_NAMES")]
-    for table in sorted(tables, key=lambda n: (n != "MODEL_MAPPING_NAMES", n)):
-        for kind, names in getattr(modeling_auto, table).items():
-            for name in [names] if isinstance(names, str) else names:
-                if name not in seen:
-                    seen.add(name)
-                    yield f"{kind}/{name}", _configured(transformers, kind, name)
-
-
-RECIPES: dict[str, dict[str, Any]] = {}
-"""Model type -> settings without which its configuration class does not describe a model."""
-
-
-def _configured(transformers: Any, kind: str, name: str) -> Iterator[Callable[[], Any]]:
-    """The class on two layers where its configuration has such a setting, else on its defaults."""
-    try:
-        model = getattr(transformers, name)
-        config = model.config_class
-    except Exception as error:
-        message = str(error)
-
-        def missing() -> Any:
-            raise ImportError(message)
-
-        yield missing
-        return
-    recipe = RECIPES.get(kind, {})
-    for short in ({"num_hidden_layers": 2}, {"num_layers": 2}, {"n_layer": 2}, {}):
-        known = {*inspect.signature(config.__init__).parameters, *getattr(config, "__dataclass_fields__", ())}
-        if all(setting in known for setting in short):
-            yield lambda short=short: model(config(**{**short, **recipe}))
 
 
 def _scaling() -> Row:
@@ -295,31 +185,6 @@ def _worker(config: str) -> Row:
     }
 
 
-@contextlib.contextmanager
-def _alarm() -> Iterator[None]:
-    def ring(number: int, frame: Any) -> None:
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LIMIT)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-
-
-def _resident(reset: bool = False) -> float:
-    """Peak resident megabytes since the last reset (Linux)."""
-    if reset:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def _line(row: Row) -> str:
     if "error" in row:
         return f"{row['capture']}: {row['error']}"
@@ -327,22 +192,21 @@ def _line(row: Row) -> str:
 
 
 def _summary(rows: dict[str, Row]) -> Row:
-    import statistics
-
     good = [r for r in rows.values() if r["capture"] in WHOLE]
-    built = [r for r in rows.values() if r["capture"] not in ("not built", "none")]
+    built = [r for r in rows.values() if r["capture"] != "not built"]
     seconds = sorted(r["seconds"] for r in good) or [0.0]
     return {
         "models": len(rows),
         "built": len(built),
         "captured": len(good),
         "share_of_built": round(len(good) / max(len(built), 1), 4),
+        "every_weight_read": sum(r["unused"] == 0 for r in good),
         "weights": sum(r["weights"] for r in good),
         "unused_weights": sum(r["unused"] for r in good),
         "opaque_operators": sum(r["opaque"] for r in good),
-        "seconds_median": round(statistics.median(seconds), 3),
-        "seconds_mean": round(statistics.fmean(seconds), 3),
-        "seconds_max": seconds[-1],
+        "cpu_seconds_median": round(statistics.median(seconds), 3),
+        "cpu_seconds_mean": round(statistics.fmean(seconds), 3),
+        "cpu_seconds_max": seconds[-1],
         "megabytes_max": max((r["megabytes"] for r in good), default=0.0),
     }
 
@@ -357,36 +221,45 @@ def _read() -> dict[str, Any]:
 
 def _store(part: str, content: Row) -> None:
     """Merge one part into the results file, with the machine and the versions that gave it."""
-    from importlib.metadata import PackageNotFoundError, version
-
     versions = {}
     for package in ("torch", "torchvision", "timm", "transformers", "numpy"):
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
     made = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU, {platform.system()}",
         "python": platform.python_version(),
         "versions": versions,
     }
-    results = _read()
-    results[part] = {**made, **content}
     RESULTS.parent.mkdir(exist_ok=True)
-    scratch = RESULTS.with_suffix(".tmp")
-    text = json.dumps(results, indent=1)
-    # One line a model keeps the file readable and its differences small.
-    text = _compact(text)
-    scratch.write_text(text)
-    scratch.replace(RESULTS)
+    with _locked():
+        results = _read()
+        results[part] = {**made, **content}
+        scratch = RESULTS.with_suffix(".tmp")
+        scratch.write_text(_written(results))
+        scratch.replace(RESULTS)
 
 
-def _compact(text: str) -> str:
-    import re
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Two parts may run side by side."""
+    folder = os.open(RESULTS.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
-    return (
-        re.sub(r"\{\n\s+(\"capture\"[^{}]*)\n\s+\}", lambda m: "{" + re.sub(r"\n\s+", " ", m.group(1)) + "}", text)
-        + "\n"
-    )
+
+def _written(results: dict[str, Any]) -> str:
+    """JSON with one line a model: readable, and its differences are small."""
+    parts = []
+    for part, content in results.items():
+        models = content.get("models", {})
+        lines = json.dumps({k: v for k, v in content.items() if k != "models"}, indent=1)[:-2]
+        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in models.items())
+        parts.append(f"{json.dumps(part)}: {lines}" + (f',\n "models": {{\n{rows}\n }}' if models else "") + "\n}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 if __name__ == "__main__":
