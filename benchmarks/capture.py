@@ -4,7 +4,8 @@
     python benchmarks/capture.py timm                   # every name of timm.list_models()
     python benchmarks/capture.py transformers           # every class that AutoModel* reaches, from its own config
     python benchmarks/capture.py scaling                # seconds against operators: a linear fit
-    python benchmarks/capture.py large                  # a 405-billion-parameter Llama, in a process of its own
+    python benchmarks/capture.py resnet                 # the first capture of resnet50 after the imports
+    python benchmarks/capture.py large                  # `check` of a 405-billion-parameter Llama, the whole process
     python benchmarks/capture.py summary                # print what the results file holds
 
 A run continues where the last one stopped (`--again` starts over, `--failed` tries failures again, `--seconds` stops
@@ -18,14 +19,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import gc
 import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -34,6 +31,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import capture_cost
 import capture_libraries
 from capture_child import WHOLE, Row, measured, warm
 
@@ -41,25 +39,25 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 warnings.simplefilter("ignore")
 
+LIBRARIES = ("torchvision", "timm", "transformers")
 RESULTS = Path(__file__).parent / "results" / "capture.json"
 
 
 def main() -> None:
     """Run one part of the benchmark and merge it into the results file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["torchvision", "timm", "transformers", "scaling", "large", "summary"])
+    parser.add_argument("part", choices=[*LIBRARIES, "scaling", "resnet", "large", "summary"])
     parser.add_argument("--again", action="store_true", help="forget earlier results of this part")
     parser.add_argument("--failed", action="store_true", help="try the models again that failed")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
     parser.add_argument("--only", default="", help="names that contain this")
-    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part == "summary":
         print(json.dumps({name: part.get("summary", part) for name, part in _read().items()}, indent=1))
-    elif options.part == "scaling":
-        _store("scaling", _scaling())
-    elif options.part == "large":
-        print(json.dumps(_worker(options.worker))) if options.worker else _store("large", _large())
+    elif options.part in ("scaling", "resnet", "large"):
+        row = getattr(capture_cost, options.part)()
+        print(json.dumps(row, indent=1))
+        _store(options.part, row)
     else:
         _library(options.part, options)
 
@@ -79,110 +77,6 @@ def _library(part: str, options: argparse.Namespace) -> None:
         print(f"{name:55s} {_line(rows[name])}", flush=True)
         _store(part, {"summary": _summary(rows), "models": rows})
     print(json.dumps(_summary(rows), indent=1))
-
-
-def _scaling() -> Row:
-    """Capture a residual MLP of growing depth; the cost per operator must not grow."""
-    import numpy as np
-    import torch
-    from torch import nn
-
-    from initadvisor.frontends.torch_module import load
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm, self.up, self.down = nn.LayerNorm(64), nn.Linear(64, 128), nn.Linear(128, 64)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + self.down(torch.relu(self.up(self.norm(x))))
-
-    points = []
-    for blocks in (10, 20, 50, 100, 200, 500, 1000, 2000, 4000):
-        with torch.device("meta"):
-            model = nn.Sequential(*(Block() for _ in range(blocks)))
-        best, graph = float("inf"), None
-        for _ in range(3):
-            gc.collect()
-            start = time.perf_counter()
-            graph = load(model)
-            best = min(best, time.perf_counter() - start)
-        assert graph is not None
-        points.append((len(graph.nodes), round(best, 4)))
-    operators, seconds = (np.array(column, dtype=float) for column in zip(*points, strict=True))
-    slope, intercept = np.polyfit(operators, seconds, 1)
-    power = np.polyfit(np.log(operators[2:]), np.log(seconds[2:]), 1)[0]
-    residual = seconds - (slope * operators + intercept)
-    explained = 1 - float((residual**2).sum() / ((seconds - seconds.mean()) ** 2).sum())
-    row = {
-        "points": points,
-        "microseconds_per_operator": round(1e6 * float(slope), 1),
-        "r_squared": round(explained, 5),
-        "exponent": round(float(power), 3),
-        "resnet50_seconds": _resnet(),
-    }
-    print(json.dumps(row, indent=1))
-    return row
-
-
-def _resnet() -> float:
-    """Seconds of the first capture of resnet50 in a fresh process, after the imports."""
-    code = (
-        "import time, torchvision; from initadvisor.frontends.torch_module import load;"
-        "m = torchvision.models.resnet50(); t = time.perf_counter(); load(m); print(time.perf_counter() - t)"
-    )
-    return round(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout), 3
-    )
-
-
-LLAMA_405B = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 16384,
-    "intermediate_size": 53248,
-    "num_hidden_layers": 126,
-    "num_attention_heads": 128,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-    "rope_theta": 500000.0,
-}
-
-
-def _large() -> Row:
-    """Build and capture in a fresh process; the whole process counts, imports included."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.json"
-        path.write_text(json.dumps(LLAMA_405B))
-        start = time.perf_counter()
-        command = [sys.executable, __file__, "large", "--worker", str(path)]
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
-        row: Row = json.loads(result.stdout.splitlines()[-1])
-    row["process_seconds"] = round(time.perf_counter() - start, 2)
-    print(json.dumps(row, indent=1))
-    return row
-
-
-def _worker(config: str) -> Row:
-    import resource
-
-    from initadvisor.frontends import LoadOptions
-    from initadvisor.frontends.references import build
-    from initadvisor.frontends.torch_module import load
-
-    start = time.perf_counter()
-    module = build(f"hf:{config}", LoadOptions(meta=True))
-    built = time.perf_counter()
-    graph = load(module)
-    return {
-        "parameters": sum(p.size for p in graph.parameters.values() if not p.buffer),
-        "operators": len(graph.nodes),
-        "capture": graph.coverage.capture,
-        "build_seconds": round(built - start, 2),
-        "record_seconds": round(time.perf_counter() - built, 2),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
 
 
 def _line(row: Row) -> str:

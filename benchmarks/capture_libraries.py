@@ -14,6 +14,22 @@ DEPTHS = (
 )
 """Settings that say how often a block is repeated."""
 
+ABSENT: dict[str, Any] = {
+    "vocab_size": 120,
+    "prediction_length": 8,
+    "num_experts_per_tok": 2,
+    "n_routed_experts": 4,
+    "n_group": 1,
+    "topk_group": 1,
+    "image_token_id": 5,
+    "image_token_index": 5,
+    "video_token_id": 6,
+    "video_token_index": 6,
+    "audio_token_id": 7,
+    "audio_token_index": 7,
+}
+"""Settings that a checkpoint gives and that a configuration class may leave None: a small value for each."""
+
 RECIPES: dict[str, dict[str, Any]] = {}
 """Model type -> settings without which its configuration class does not describe a model."""
 
@@ -70,6 +86,7 @@ def _configured(transformers: Any, kind: str, name: str) -> Builds:
     recipe = RECIPES.get(kind, {})
     try:
         plain = config(**recipe)
+        recipe = {**{k: v for k, v in ABSENT.items() if getattr(plain, k, v) is None}, **recipe}
         whole = shortened(plain)
     except Exception:  # the configuration cannot be made: the last build below says why
         whole = {}
