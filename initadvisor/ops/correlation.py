@@ -50,6 +50,14 @@ class Dual:
         """E[z f'(u) z' f'(v)] with z, z' the standardised inputs: what a batch norm before f projects out."""
         return self._series(self._radial, covariance)
 
+    def value_map(self, correlation: np.ndarray) -> np.ndarray:
+        """E[f(u) f(v)] for arrays of correlations."""
+        return np.asarray(np.polynomial.polynomial.polyval(correlation, self._value))
+
+    def slope_map(self, correlation: np.ndarray) -> np.ndarray:
+        """E[f'(u) f'(v)] for arrays of correlations."""
+        return np.asarray(np.polynomial.polynomial.polyval(correlation, self._slope))
+
     def corrected(self, value: tuple[float, float], slope: tuple[float, float], radial: tuple[float, float]) -> Dual:
         """The same map between given (mean, second moment) of value, slope and radial slope of a single element."""
         return Dual(

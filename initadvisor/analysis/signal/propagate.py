@@ -24,6 +24,9 @@ _FLOATS = ("float", "bfloat")
 _MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a handler raises on a graph whose shapes or attributes do not fit its operator."""
 
+_KEEP_DISTINCT = ("add", "sub", "reshape", "unsqueeze", "squeeze", "cast", "identity", "expand", "getitem", "slice")
+"""Operators behind which numbers that are all different still are, along the positions."""
+
 _CARRIES_NO_SIGNAL = ("create", "compare", "random")
 
 
@@ -178,8 +181,11 @@ class _Run:
         if flows or missing or node.op == "opaque":
             return []
         visible = min((s.visible for s in call.inputs if s is not None), default=1.0)
+        counted = [s for s in call.inputs if s is not None and s.constant is None]
+        distinct = node.op == "arange" or (node.op in _KEEP_DISTINCT and any(s.distinct for s in counted))
         return [
-            None if shape is None else table_signal(plain(shape, POSITIONS), visible) for shape in call.output_shapes
+            None if shape is None else table_signal(plain(shape, POSITIONS), visible, distinct=distinct)
+            for shape in call.output_shapes
         ]
 
     def _loses(self, node: Node, call: Call) -> bool:
@@ -273,7 +279,9 @@ def _of_constant(constant: np.ndarray, shape: tuple[int, ...]) -> Signal | None:
     finite = numbers[np.isfinite(numbers) & (np.abs(numbers) < 1e30)]
     if finite.size == 0:
         return None
-    return independent(float(finite.mean()), float(np.mean(finite * finite)), plain(shape), free=True)
+    made = independent(float(finite.mean()), float(np.mean(finite * finite)), plain(shape), free=True)
+    whole = np.issubdtype(constant.dtype, np.integer)
+    return replace(made, distinct=bool(whole and np.unique(numbers).size == numbers.size))
 
 
 def with_samples(signal: Signal, batch: int) -> Signal:

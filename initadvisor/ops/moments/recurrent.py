@@ -1,8 +1,8 @@
 """Recurrent layers and cells by mean-field recursion over the steps.
 
 Gates of one unit are taken as independent given the second moments of input and state, which is exact for wide
-layers with independent weights (Gilboa et al. 2019, arXiv 1901.08987). A sequence runs until its state has settled,
-at most `MAX_STEPS` steps; statistics are averages over the steps.
+layers with independent weights (Gilboa et al. 2019, arXiv 1901.08987). Statistics are averages over the steps, of
+which at most `MAX_STEPS` are followed; what two steps have in common is `unrolled`'s.
 """
 
 from __future__ import annotations
@@ -10,16 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from initadvisor.ops.correlation import Dual, dual
-from initadvisor.ops.gains import ScalarFunction, resolve
+from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments.axes import FEATURES, Axes, axis, size_of
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.moments.unrolled import (
+    GATES,
+    MAX_STEPS,
+    RELU,
+    SIGMOID,
+    TANH,
+    Kernel,
+    Scales,
+    Unrolled,
+    back,
+    unroll,
+)
 from initadvisor.ops.moments.weighted import Fan, collected
-
-MAX_STEPS = 48
-_SIGMOID, _TANH, _RELU = resolve("sigmoid"), resolve("tanh"), resolve("relu")
-_GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1, "rnn": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,11 @@ class Matrices:
         q = self.shift.q
         return made.plus(Pair(q, q, q)), self.shift.mean
 
+    def scales(self) -> Scales:
+        """Fans times second moments, and the moments of the shift."""
+        shift = (0.0, 0.0) if self.shift is None else (self.shift.q, self.shift.mean)
+        return Scales(self.inputs * self.ih.q, self.hidden * self.hh.q, *shift)
+
 
 @dataclass(slots=True)
 class Step:
@@ -93,13 +108,13 @@ def _spread(function: ScalarFunction, a: Pair, mean: float) -> tuple[Dual, Pair]
 def lstm_step(m: Matrices, x: Pair, h: Pair, c: Pair, drift: Pair) -> Step:
     """c' = f c + i g, h' = o tanh(c')."""
     a, mean = m.gates(x, h)
-    gate, opened = _spread(_SIGMOID, a, mean)
-    candidate, new = _spread(_TANH, a, mean)
+    gate, opened = _spread(SIGMOID, a, mean)
+    candidate, new = _spread(TANH, a, mean)
     # what is common to all candidates of a unit adds up over the steps
     common = Pair(new.positions, new.positions, new.samples)
     drift = drift.scaled(gate.mean).plus(common.scaled(gate.mean))
     cell = opened.times(c).plus(opened.times(new)).plus(drift.scaled(2.0 * gate.mean * gate.mean))
-    outer, squashed = _spread(_TANH, cell, 0.0)
+    outer, squashed = _spread(TANH, cell, 0.0)
     from_h = squashed.q * gate.slope
     return Step(
         opened.times(squashed),
@@ -117,9 +132,9 @@ def lstm_step(m: Matrices, x: Pair, h: Pair, c: Pair, drift: Pair) -> Step:
 def gru_step(m: Matrices, x: Pair, h: Pair, drift: Pair) -> Step:
     """h' = (1 - z) n + z h, n = tanh(W x + r U h)."""
     a, mean = m.gates(x, h)
-    gate, opened = _spread(_SIGMOID, a, mean)
+    gate, opened = _spread(SIGMOID, a, mean)
     reset = m.gates(x, opened.times(h))[0]
-    candidate, new = _spread(_TANH, reset, mean)
+    candidate, new = _spread(TANH, reset, mean)
     rest = 1.0 - 2.0 * gate.mean
     closed = Pair(rest + opened.q, rest + opened.positions, rest + opened.samples)
     common = Pair(new.positions, new.positions, new.samples)
@@ -146,45 +161,32 @@ def step(kind: str, m: Matrices, x: Pair, h: Pair, c: Pair, drift: Pair | None =
         return lstm_step(m, x, h, c, drift or Pair())
     if kind == "gru":
         return gru_step(m, x, h, drift or Pair())
-    return _plain_step(_RELU if kind == "rnn_relu" else _TANH, m, x, h)
+    return _plain_step(RELU if kind == "rnn_relu" else TANH, m, x, h)
 
 
-def unroll(kind: str, m: Matrices, x: Pair, steps: int) -> list[Step]:
-    """Steps from a zero state until it has settled."""
-    trace: list[Step] = []
-    h, c, drift = Pair(), Pair(), Pair()
-    for _ in range(max(min(steps, MAX_STEPS), 1)):
+def between_samples(kind: str, m: Matrices, x: Pair, steps: int) -> Pair:
+    """The mean product of the states of two samples, averaged over the steps until it has settled."""
+    total, h, c, drift = Pair(), Pair(), Pair(), Pair()
+    count = max(min(steps, MAX_STEPS), 1)
+    for place in range(count):
         made = step(kind, m, x, h, c, drift)
         settled = abs(made.state.q - h.q) <= 1e-6 * made.state.q and abs(made.cell.q - c.q) <= 1e-6 * made.cell.q
         h, c, drift = made.state, made.cell, made.drift
-        trace.append(made)
-        if settled and len(trace) > 2:
-            break
-    return trace
+        if settled and place > 1:
+            return total.plus(h.scaled(max(steps - place, 1))).scaled(1.0 / steps)
+        total = total.plus(h)
+    return total.scaled(1.0 / count)
 
 
-def _average(trace: Sequence[Step], steps: int) -> Pair:
-    total = Pair()
-    for made in trace:
-        total = total.plus(made.state)
-    total = total.plus(trace[-1].state.scaled(max(steps - len(trace), 0)))
-    return total.scaled(1.0 / max(steps, len(trace)))
+def _kernel(q: float, pair: float, steps: int) -> Kernel:
+    """A kernel with one value on the diagonal and another beside it."""
+    return np.full((steps, steps), pair) + np.eye(steps) * (q - pair)
 
 
-def roll_back(kind: str, m: Matrices, trace: Sequence[Step], g: float, steps: int) -> float:
-    """The second moment of the gradient at one gate's pre-activation, averaged over the steps."""
-    gates = _GATES[kind]
-    dh = dc = total = 0.0
-    count = max(min(steps, MAX_STEPS), len(trace))
-    for place in range(count - 1, -1, -1):
-        made = trace[min(place, len(trace) - 1)]
-        dh += g
-        dc = dh * made.c_from_h + dc
-        into_gates = dh * made.to_gates_from_h + dc * made.to_gates_from_c
-        total += into_gates / gates
-        dh = into_gates * made.to_gates_hidden * m.hidden * m.hh.q + dh * made.h_from_h
-        dc *= made.c_from_c
-    return total / count
+def _beside(kernel: Kernel) -> float:
+    """The mean product of two different steps."""
+    n = len(kernel)
+    return float(kernel.sum() - np.trace(kernel)) / (n * (n - 1)) if n > 1 else float(kernel[0, 0])
 
 
 def _matrices(call: Call, kind: str) -> list[tuple[Matrices, Matrices | None]]:
@@ -234,17 +236,26 @@ def sequence(call: Call) -> list[Signal | None]:
     if x is None or shape is None or not layers:
         return [None, *rest]
     steps = max(x.counts().positions, 1)
-    flow = Pair(x.q, x.positions, x.samples)
-    memory = []
+    followed = min(steps, MAX_STEPS)
+    flow, entering = Pair(x.q, x.positions, x.samples), _kernel(x.q, x.positions, followed)
+    memory: list[tuple[Matrices, Matrices | None, Unrolled, Kernel]] = []
     for one, other in layers:
-        trace = unroll(kind, one, flow, steps)
-        memory.append((one, other, trace, flow))
-        flow = _average(trace, steps)
+        made = unroll(kind, one.scales(), entering)
+        memory.append((one, other, made, entering))
+        samples = between_samples(kind, one, flow, steps).samples
+        entering = made.state
+        flow = Pair(float(np.trace(entering)) / followed, _beside(entering), samples)
     call.memory.update(layers=memory, steps=steps, kind=kind)
     out = Signal(0.0, flow.q, 0.0, flow.positions, flow.samples, _sequence_axes(call, x, shape))
-    last = memory[-1][2][-1].state
-    final = Signal(0.0, last.q, 0.0, last.positions, last.samples, ())
-    return [out, *[_shaped(final, call.output_shapes[place + 1], call.batch) for place in range(len(rest))]]
+    last = memory[-1][2]
+    finals = [float(kernel[-1, -1]) for kernel in (last.state, last.cell)]
+    return [
+        out,
+        *[
+            _shaped(Signal(0.0, q, 0.0, q, 0.0, ()), call.output_shapes[place + 1], call.batch)
+            for place, q in enumerate(finals[: len(rest)])
+        ],
+    ]
 
 
 def _sequence_axes(call: Call, x: Signal, shape: tuple[int, ...]) -> Axes:
@@ -267,20 +278,22 @@ def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
     given = [g for g in gradients if g is not None]
     if x is None or not layers or not given:
         return made
-    steps, kind = call.memory["steps"], call.memory["kind"]
-    g = gradients[0].q if gradients[0] is not None else 0.0
-    # a gradient of the last state alone is one step's worth
-    g += sum(other.q for other in gradients[1:2] if other is not None) / steps
+    kind, top = call.memory["kind"], layers[-1][2]
+    followed = len(top.state)
+    first = gradients[0]
+    kernel = _kernel(first.q, first.positions, followed) if first is not None else np.zeros((followed, followed))
+    # a gradient of the last state comes in at the last step alone
+    kernel[-1, -1] += sum(other.q for other in gradients[1:2] if other is not None)
     n = x.counts()
-    places = n.positions * n.samples
-    for one, other, trace, flow in reversed(layers):
-        at_gate = roll_back(kind, one, trace, g, steps)
+    uses = n.samples * call.memory["steps"] / followed
+    for one, other, run, entering in reversed(layers):
+        seen, hidden = back(run, kernel)
         for m in (one, other):
             if m is not None:
-                _weights_back(call, made, m, at_gate, trace, flow, places)
+                _weights_back(call, made, m, (seen, hidden), (entering, run.parts.past), uses / GATES[kind])
         directions = 1 if other is None else 2
-        g = directions * _GATES[kind] * one.hidden * one.ih.q * at_gate
-    made[0] = Gradient(g)
+        kernel = directions * one.hidden * one.ih.q * seen
+    made[0] = Gradient(float(np.trace(kernel)) / followed, _beside(kernel))
     return made
 
 
@@ -288,19 +301,16 @@ def _weights_back(
     call: Call,
     made: list[Gradient | None],
     m: Matrices,
-    at_gate: float,
-    trace: Sequence[Step],
-    flow: Pair,
-    places: int,
+    gradients: tuple[Kernel, Kernel],
+    states: tuple[Kernel, Kernel],
+    uses: float,
 ) -> None:
-    hidden = _average(trace, len(trace))
-    recurrent = at_gate * trace[-1].to_gates_hidden
-    for slot, g, state in ((m.slots[0], at_gate, flow), (m.slots[1], recurrent, hidden)):
-        signal = Signal(0.0, state.q, 0.0, state.positions, state.samples, ())
-        made[slot] = Gradient(collected(Gradient(g), signal, places, call.batch, Fan(1.0)))
-    for slot, g in zip(m.slots[2:], (at_gate, recurrent), strict=False):
+    """A weight collects gradient times state over all steps; `uses` counts samples, shared among the gates."""
+    for slot, g, state in zip(m.slots[:2], gradients, states, strict=True):
+        made[slot] = Gradient(max(uses * float(np.sum(g * state)), 0.0))
+    for slot, g in zip(m.slots[2:], gradients, strict=False):
         if call.known(slot) is not None:
-            made[slot] = Gradient(places * g)
+            made[slot] = Gradient(max(uses * float(np.sum(g)), 0.0))
 
 
 @forward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
@@ -340,13 +350,14 @@ def cell_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | N
     if kind == "lstm":
         made[2] = Gradient(dc * done.c_from_c)
     n = x.counts()
-    at_gate = Gradient(into / _GATES[kind])
+    at_gate = Gradient(into / GATES[kind])
+    at_hidden = at_gate.scaled(done.to_gates_hidden)
     places = n.positions * n.samples
     made[m.slots[0]] = Gradient(collected(at_gate, x, places, call.batch, Fan(1.0)))
     h = call.known(1)
     if h is not None:
-        made[m.slots[1]] = Gradient(collected(at_gate, h, places, call.batch, Fan(1.0)))
-    for slot in m.slots[2:]:
+        made[m.slots[1]] = Gradient(collected(at_hidden, h, places, call.batch, Fan(1.0)))
+    for slot, at in zip(m.slots[2:], (at_gate, at_hidden), strict=False):
         if slot < len(made) and call.known(slot) is not None:
-            made[slot] = Gradient(places * at_gate.q)
+            made[slot] = Gradient(places * at.q)
     return made

@@ -31,8 +31,8 @@ class Signal:
     behind a ReLU).
     visible: the share of logits that a mask lets through. table: True for numbers that come from sizes alone (a mask,
     an index table): added or multiplied they count as nothing.
+    distinct: True for numbers that are all different (positions to look up).
     sources: how x depends on independent unit-variance sources, for covariances between values.
-    exact: False where something was assumed on the way that is not tracked (an unknown input of a norm).
     """
 
     mean: float
@@ -52,6 +52,7 @@ class Signal:
     constant: float | None = None
     atoms: tuple[np.ndarray, np.ndarray] | None = None
     table: bool = False
+    distinct: bool = False
 
     @property
     def variance(self) -> float:
@@ -208,9 +209,9 @@ def constant_signal(value: float, axes: Axes = ()) -> Signal:
     return Signal(value, square, square, square, square, axes, free=True, constant=value)
 
 
-def table_signal(axes: Axes, visible: float = 1.0) -> Signal:
+def table_signal(axes: Axes, visible: float = 1.0, *, distinct: bool = False) -> Signal:
     """Numbers that no input and no weight flows into."""
-    return Signal(0.0, 0.0, 0.0, 0.0, 0.0, axes, free=True, visible=visible, table=True)
+    return Signal(0.0, 0.0, 0.0, 0.0, 0.0, axes, free=True, visible=visible, table=True, distinct=distinct)
 
 
 def independent(mean: float, q: float, axes: Axes, *, free: bool = False) -> Signal:

@@ -235,7 +235,7 @@ def summed(g: Gradient, out: Signal) -> float:
 
 @forward("embedding")
 def embedding(call: Call) -> list[Signal | None]:
-    """Rows of a table: two tokens meet the same row as often as ids repeat by chance."""
+    """Rows of a table: ids repeat by chance, but those that count positions are all different."""
     indices, weight = call.known(0), call.known(1)
     shape, made = call.input_shapes[1], call.output_shapes[0]
     if weight is None or shape is None or made is None:
@@ -245,13 +245,14 @@ def embedding(call: Call) -> list[Signal | None]:
     if axes is None:
         first = axis(SAMPLES, made[0]) if made[0] == call.batch else axis(POSITIONS, made[0])
         axes = (first, *(axis(POSITIONS, n) for n in made[1:-1]), axis(FEATURES, made[-1]))
-    return [_looked_up(weight, shape[0], axes)]
+    different = indices is not None and indices.distinct and count(axes).positions <= shape[0]
+    return [_looked_up(weight, shape[0], axes, different=different)]
 
 
-def _looked_up(weight: Signal, rows: int, axes: Axes) -> Signal:
+def _looked_up(weight: Signal, rows: int, axes: Axes, *, different: bool) -> Signal:
     square = weight.mean * weight.mean
     repeat = square + (weight.q - square) / max(rows, 1)
-    return Signal(weight.mean, weight.q, square, repeat, repeat, axes)
+    return Signal(weight.mean, weight.q, square, square if different else repeat, repeat, axes)
 
 
 @backward("embedding")
