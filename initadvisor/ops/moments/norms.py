@@ -21,7 +21,8 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
     removed = x.block(inside) if centred else 0.0
     spread = max(x.q - removed, 0.0)
     scale = 1.0 / (spread + eps)
-    call.memory.update(inside=inside, scale=scale, centred=centred, spread=spread)
+    steep = scale * _uneven(x, removed, inside)
+    call.memory.update(inside=inside, scale=steep, centred=centred, spread=spread)
     # when two elements lie in one block their common mean goes; when they lie in two, the mean product of the blocks
     features = (
         x.features - (removed if inside.features > 1 else _apart(x, x.features, inside)) if centred else x.features
@@ -41,9 +42,29 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
     )
 
 
+MIN_FREEDOM = 4.0
+"""Degrees of freedom below which the mean of an inverse variance no longer makes sense."""
+
+
+def _uneven(x: Signal, removed: float, inside: Counts) -> float:
+    """E[1/v] E[v] of the variance v of a block: blocks of few independent elements differ, small ones weigh most.
+
+    With r degrees of freedom, as many as the eigenvalues of the block's covariance allow, it is r / (r - 2) as for an
+    inverse chi-squared variable.
+    """
+    own = x.q - removed
+    if own <= 0.0:
+        return 1.0
+    near = (x.positions - removed) / own if inside.positions > 1 else 0.0
+    far = (x.samples - removed) / own if inside.samples > 1 else 0.0
+    shared = (inside.positions - 1) * near * near + (inside.samples - 1) * inside.positions * far * far
+    freedom = max(inside.total / (1.0 + shared), MIN_FREEDOM)
+    return freedom / (freedom - 2.0)
+
+
 def _by_part(call: Call, x: Signal, whole: Signal, inside: Counts, eps: float) -> Signal:
     """Each feature is normalised by itself: parts of a concatenation with different spreads come out alike."""
-    made = [(share, _normalise(call, part, inside, eps), call.memory["scale"]) for share, part in x.parts]
+    made = [(share, _normalise(call, part, inside, eps), float(call.memory["scale"])) for share, part in x.parts]
     call.memory["part_scales"] = tuple((share, scale) for share, _, scale in made)
 
     def average(name: str) -> float:
