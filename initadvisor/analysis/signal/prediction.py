@@ -43,13 +43,15 @@ class Prediction:
     layers: tuple[LayerSignal, ...]
     propagation: Propagation
     unknown: Mapping[str, int] = field(default_factory=dict)
+    _by_name: dict[str, LayerSignal] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            self._by_name.setdefault(layer.name, layer)
 
     def __getitem__(self, name: str) -> LayerSignal:
         """The prediction of a layer by name; raises KeyError."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise KeyError(name)
+        return self._by_name[name]
 
 
 def predict(graph: Graph, weights: Weights, conditions: Conditions | None = None) -> Prediction:

@@ -18,6 +18,7 @@ from initadvisor.ops import OPERATORS
 from initadvisor.ops.moments import BACKWARD, FORWARD, Call, Gradient, Signal
 from initadvisor.ops.moments.activations import to_base
 from initadvisor.ops.moments.axes import POSITIONS, SAMPLES, axis, of_input, plain
+from initadvisor.ops.moments.losses import residual_of_softmax
 from initadvisor.ops.moments.signal import constant_signal, independent, table_signal
 
 _FLOATS = ("float", "bfloat")
@@ -189,11 +190,13 @@ class _Run:
         ]
 
     def _loses(self, node: Node, call: Call) -> bool:
-        """Whether a signal ends here that should have gone on."""
-        entry = OPERATORS.get(node.op)
+        """Whether a signal ends here that should have gone on, and had not ended before."""
+        entry, values = OPERATORS.get(node.op), self.graph.values
         if entry is not None and entry.family in _CARRIES_NO_SIGNAL:
             return False
-        floats = any((self.graph.values[v].dtype or "float").startswith(_FLOATS) for v in node.outputs)
+        if any(v is not None and self.lost[v] and values[v].kind == "result" for v in node.inputs):
+            return False
+        floats = any((values[v].dtype or "float").startswith((*_FLOATS, "complex")) for v in node.outputs)
         return floats and any(s is not None and s.constant is None for s in call.inputs)
 
     def back(self) -> None:
@@ -212,11 +215,10 @@ class _Run:
         if self.conditions.gradient == "unit":
             return Gradient(1.0)
         n = signal.counts()
-        classes = max(n.features, 2)
-        places = n.samples * n.positions
-        # softmax minus one-hot, over the number of terms that the loss averages
-        spread = min(math.expm1(min(signal.variance, 50.0)), classes) / classes**2
-        return Gradient(((1.0 / classes) * (1.0 - 1.0 / classes) + spread) / places**2)
+        if n.total == 1:
+            return Gradient(1.0)  # a loss
+        # over the number of terms that the loss averages
+        return Gradient(residual_of_softmax(signal.variance, n.features) / (n.samples * n.positions) ** 2)
 
     def _node_back(self, node: Node) -> None:
         gradients: list[Gradient | None] = []

@@ -6,6 +6,7 @@ from initadvisor.ops.moments import (
     contractions,
     elementwise,
     joins,
+    losses,
     norms,
     pooling,
     products,
@@ -18,10 +19,12 @@ from initadvisor.ops.moments import (
 )
 from initadvisor.ops.moments.registry import BACKWARD, FORWARD, Call
 from initadvisor.ops.moments.signal import Gradient, Signal
+from initadvisor.ops.moments.unpropagated import NOT_PROPAGATED
 
 __all__ = [
     "BACKWARD",
     "FORWARD",
+    "NOT_PROPAGATED",
     "Call",
     "Gradient",
     "Signal",
@@ -30,6 +33,7 @@ __all__ = [
     "contractions",
     "elementwise",
     "joins",
+    "losses",
     "norms",
     "pooling",
     "products",

@@ -98,18 +98,22 @@ def _heads(s: Signal, heads: int) -> Signal:
     return s.fresh(axes=(*s.axes[:-2], axis(FEATURES, heads), tokens, axis(FEATURES, max(features // heads, 1))))
 
 
-@forward("scaled_dot_product_attention")
+_ONE_OPERATOR = ("scaled_dot_product_attention", "fused_attention", "grouped_query_attention")
+
+
+@forward(*_ONE_OPERATOR)
 def attention(call: Call) -> list[Signal | None]:
     rest: list[Signal | None] = [None] * (len(call.output_shapes) - 1)
     q, k, v = call.known(0), call.known(1), call.known(2)
     if q is None or k is None or v is None:
         return [None, *rest]
-    heads = call.attr("q_num_heads")
+    heads = call.attr("q_num_heads", call.attr("num_heads"))
     if heads and len(q.axes) == 3:
         kv_heads = int(call.attr("kv_num_heads", heads))
         q, k, v = _heads(q, int(heads)), _heads(k, kv_heads), _heads(v, kv_heads)
-    causal = bool(call.attr("is_causal", False)) or (len(call.present) > 3 and call.present[3] and _causal(call))
-    m = mixing(q, k, call.attrs.get("scale"), causal=causal)
+    if any(len(s.axes) != 4 for s in (q, k, v)) and call.op != _ONE_OPERATOR[0]:
+        return [None, *rest]
+    m = mixing(q, k, call.attrs.get("scale"), causal=_causal(call))
     call.memory["mixing"] = m
     call.memory["logits"] = m.logits
     call.memory["qkv"] = (q, k, v)
@@ -122,12 +126,16 @@ def attention(call: Call) -> list[Signal | None]:
 
 
 def _causal(call: Call) -> bool:
-    """Whether a mask is a full square of queries by keys: taken as causal."""
+    """Whether tokens see only those before them: by an attribute, or by a mask of all queries by all keys."""
+    if call.op == "grouped_query_attention" or call.attr("is_causal", call.attr("unidirectional", False)):
+        return True
+    if call.op != _ONE_OPERATOR[0] or len(call.present) <= 3 or not call.present[3]:
+        return False
     shape = call.input_shapes[3]
     return shape is not None and len(shape) >= 2 and shape[-1] == shape[-2] and shape[-1] > 1
 
 
-@backward("scaled_dot_product_attention")
+@backward(*_ONE_OPERATOR)
 def attention_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
     made: list[Gradient | None] = [None] * len(call.inputs)
     g, m = gradients[0], call.memory.get("mixing")

@@ -195,11 +195,6 @@ def max_pool_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
     return [made, *[None] * (len(call.inputs) - 1)]
 
 
-@forward("lp_pool", "global_lp_pool")
-def lp_pool(call: Call) -> list[Signal | None]:
-    return [None]
-
-
 @forward("interpolate")
 def interpolate(call: Call) -> list[Signal | None]:
     """Nearest: the same numbers repeated. Linear upsampling averages neighbours: 2/3 of the local part an axis."""

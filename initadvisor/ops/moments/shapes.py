@@ -30,7 +30,12 @@ _SAME = (
     "quantize",
     "fake_quantize",
     "optional_get",
+    "conj",
+    "rotary_embedding",
+    "microsoft_rotary_embedding",
 )
+"""A rotation by the position keeps second moments; what two positions share is taken as it was."""
+
 _RESHAPED = ("reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "atleast_nd", "view_as_real", "view_as_complex")
 
 
