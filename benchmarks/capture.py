@@ -9,7 +9,7 @@
     python benchmarks/capture.py summary                # print what the results file holds
 
 A run continues where the last one stopped (`--again` starts over, `--failed` tries failures again, `--seconds` stops
-early, `--only` picks names). Every model has a process of its own with 150 processor seconds and 8 GB; times of the
+early, `--only` picks names). Every model has a process of its own with 60 processor seconds and 8 GB; times of the
 libraries are processor seconds. Weights are not drawn: capture does not read them. Results go to
 benchmarks/results/capture.json, written after every model.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 Builds = Iterator[Callable[[], Any]]
@@ -19,6 +20,7 @@ ABSENT: dict[str, Any] = {
     "prediction_length": 8,
     "num_experts_per_tok": 2,
     "n_routed_experts": 4,
+    "n_shared_experts": 1,
     "n_group": 1,
     "topk_group": 1,
     "image_token_id": 5,
@@ -27,10 +29,19 @@ ABSENT: dict[str, Any] = {
     "video_token_index": 6,
     "audio_token_id": 7,
     "audio_token_index": 7,
+    "vocabulary_map": {"<image>": 5, "<|extra_200|>": 6, "IMGIMGAZ": 8, "IMGIMGBZ": 9, "<|visual token 000001|>": 10},
 }
 """Settings that a checkpoint gives and that a configuration class may leave None: a small value for each."""
 
-RECIPES: dict[str, dict[str, Any]] = {}
+_GLM_ROPE = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5, "mrope_section": [8, 12, 12]}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    **{kind: {"rope_parameters": _GLM_ROPE} for kind in ("glm4v_text", "glm_image_text")},
+    **{kind: {"text_config": {"rope_parameters": _GLM_ROPE}} for kind in ("glm4v", "glm46v", "glm_image", "glm_ocr")},
+    "glm4v_moe_text": {"rope_parameters": _GLM_ROPE, "head_dim": 128},
+    "glm4v_moe": {"text_config": {"rope_parameters": _GLM_ROPE, "head_dim": 128}},
+    "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
+}
 """Model type -> settings without which its configuration class does not describe a model."""
 
 
@@ -84,29 +95,39 @@ def _configured(transformers: Any, kind: str, name: str) -> Builds:
         yield missing
         return
     recipe = RECIPES.get(kind, {})
-    try:
-        plain = config(**recipe)
-        recipe = {**{k: v for k, v in ABSENT.items() if getattr(plain, k, v) is None}, **recipe}
-        whole = shortened(plain)
-    except Exception:  # the configuration cannot be made: the last build below says why
-        whole = {}
-    top = {key: value for key, value in whole.items() if not isinstance(value, dict)}
     tried: list[dict[str, Any]] = []
-    for settings in (whole, top, {}):
+    for wanted in (partial(_settings, depths=True), partial(_settings, depths=True, nested=False), _settings):
+        try:
+            settings = wanted(config(**recipe))
+        except Exception:  # the configuration cannot be made: the build says why
+            settings = {}
         if settings not in tried:
             tried.append(settings)
-            yield lambda settings=settings: model(config(**{**recipe, **settings}))
+            yield lambda settings=settings: model(config(**{**settings, **recipe}))
 
 
-def shortened(config: Any) -> dict[str, Any]:
-    """The settings that leave two blocks in every stack of a configuration and of those inside it."""
+def _settings(config: Any, depths: bool = False, nested: bool = True) -> dict[str, Any]:
+    """What to add to a configuration and to those inside it: what is absent, and two blocks in every stack."""
     found: dict[str, Any] = {}
+    width, heads = getattr(config, "hidden_size", None), getattr(config, "num_attention_heads", None)
     for key, value in vars(config).items():
-        if key in DEPTHS and type(value) is int and value > 2:
+        if value is None and key in ABSENT:
+            found[key] = ABSENT[key]
+        elif value is None and key == "head_dim" and isinstance(width, int) and isinstance(heads, int):
+            found[key] = width // heads
+        elif depths and key in DEPTHS and type(value) is int and value > 2:
             found[key] = 2
-        elif hasattr(value, "to_diff_dict") and hasattr(value, "model_type"):
-            inner = shortened(value)
+        elif nested and hasattr(value, "to_diff_dict") and hasattr(value, "model_type"):
+            inner = {**_settings(value, depths), **_joined(value, config)}
             if inner:
                 kept = {k: v for k, v in value.to_diff_dict().items() if not isinstance(v, list)}
                 found[key] = {**kept, "model_type": value.model_type, **inner}
     return found
+
+
+def _joined(part: Any, owner: Any) -> dict[str, Any]:
+    """A tower gives features as wide as the text that they are put into; the defaults of many classes forget it."""
+    text = getattr(owner, "text_config", None)
+    width = getattr(text, "hidden_size", None) if text is not part else None
+    names = ["out_hidden_size"] if hasattr(part, "out_hidden_size") else ["hidden_size"] * hasattr(part, "embed_dim")
+    return {name: width for name in names if isinstance(width, int) and getattr(part, name, None) != width}

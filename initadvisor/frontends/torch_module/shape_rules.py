@@ -13,9 +13,19 @@ from typing import Any
 
 import torch
 
+from initadvisor.frontends.torch_module.shape_products import (
+    Told,
+    added_product,
+    broadcast,
+    convolution,
+    each,
+    grouped_matmul,
+    linear,
+    matmul,
+    transposed_convolution,
+)
 from initadvisor.ops import OPERATORS
 
-Told = tuple[tuple[int, ...], torch.dtype] | None
 Rule = Callable[[Sequence[Any], dict[str, Any]], Told]
 
 _BOOLEAN = frozenset({"eq", "ne", "gt", "ge", "lt", "le", "logical_and", "logical_or", "logical_xor", "logical_not"})
@@ -60,21 +70,9 @@ def _same_float(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     return (tuple(tensor.shape), tensor.dtype) if tensor.is_floating_point() else None
 
 
-def _broadcast(shapes: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
-    rank = max(len(s) for s in shapes)
-    result = [1] * rank
-    for shape in shapes:
-        for position, size in enumerate(shape, start=rank - len(shape)):
-            if size != 1:
-                if result[position] not in (1, size):
-                    return None
-                result[position] = size
-    return tuple(result)
-
-
 def _elementwise(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     tensors = [i for i in items if isinstance(i, torch.Tensor)]
-    shape = _broadcast([t.shape for t in tensors])
+    shape = broadcast([t.shape for t in tensors])
     if shape is None or len(items) != 2:
         return None
     return shape, torch.result_type(*items)
@@ -88,90 +86,30 @@ def _division(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
 
 
 def _comparison(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    shape = _broadcast([i.shape for i in items if isinstance(i, torch.Tensor)])
+    shape = broadcast([i.shape for i in items if isinstance(i, torch.Tensor)])
     return None if shape is None else (shape, torch.bool)
 
 
 def _where(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     if len(items) != 3 or not all(isinstance(i, torch.Tensor | int | float) for i in items):
         return None
-    shape = _broadcast([i.shape for i in items if isinstance(i, torch.Tensor)])
+    shape = broadcast([i.shape for i in items if isinstance(i, torch.Tensor)])
     return None if shape is None else (shape, torch.result_type(items[1], items[2]))
 
 
 def _masked_fill(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    shape = _broadcast([i.shape for i in items[:2]])
+    shape = broadcast([i.shape for i in items[:2]])
     return None if shape is None else (shape, items[0].dtype)
-
-
-def _linear(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    x, weight = items[0], items[1]
-    bias = items[2] if len(items) > 2 else None
-    if weight.dim() != 2 or x.dim() < 1 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
-        return None
-    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
-        return None
-    return (*x.shape[:-1], weight.shape[0]), x.dtype
-
-
-def _matmul(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    left, right = items[0], items[1]
-    if left.dim() < 2 or right.dim() < 2 or left.dtype != right.dtype or left.shape[-1] != right.shape[-2]:
-        return None
-    batch = _broadcast([left.shape[:-2], right.shape[:-2]]) if left.dim() + right.dim() > 4 else ()
-    return None if batch is None else ((*batch, left.shape[-2], right.shape[-1]), left.dtype)
-
-
-def _product(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    if len(items) != 3 or not isinstance(items[0], torch.Tensor):
-        return None
-    found = _matmul(items[1:], {})
-    shape = None if found is None else _broadcast([items[0].shape, found[0]])
-    return found if found is not None and shape == found[0] and items[0].dtype == found[1] else None
-
-
-def _convolution(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    x, weight = items[0], items[1]
-    rank, groups = weight.dim() - 2, attrs.get("groups", 1)
-    if x.dim() != weight.dim() or x.shape[1] != weight.shape[1] * groups or x.dtype != weight.dtype:
-        return None
-    stride, dilation = _each(attrs.get("stride", 1), rank), _each(attrs.get("dilation", 1), rank)
-    padding = attrs.get("padding", 0)
-    sizes = tuple(x.shape[2:])
-    if padding == "same":
-        return (x.shape[0], weight.shape[0], *sizes), x.dtype
-    pads = _each(0 if padding == "valid" else padding, rank)
-    if stride is None or dilation is None or pads is None or weight.shape[0] % groups:
-        return None
-    spread = [d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    out = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(sizes, pads, spread, stride, strict=True)]
-    return ((x.shape[0], weight.shape[0], *out), x.dtype) if min(out) > 0 else None
-
-
-def _transposed_convolution(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
-    x, weight = items[0], items[1]
-    rank, groups = weight.dim() - 2, attrs.get("groups", 1)
-    if x.dim() != weight.dim() or x.shape[1] != weight.shape[0] or x.dtype != weight.dtype:
-        return None
-    settings = [_each(attrs.get(n, d), rank) for n, d in (("stride", 1), ("padding", 0), ("dilation", 1))]
-    extra = _each(attrs.get("output_padding", 0), rank)
-    if any(s is None for s in settings) or extra is None:
-        return None
-    out = [
-        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for n, k, s, p, d, e in zip(x.shape[2:], weight.shape[2:], *settings, extra, strict=True)  # type: ignore[arg-type]
-    ]
-    return ((x.shape[0], weight.shape[1] * groups, *out), x.dtype) if min(out) > 0 else None
 
 
 def _pooling(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     x = items[0]
     rank = attrs.get("rank", 0)
-    kernel = _each(attrs.get("kernel_size"), rank)
+    kernel = each(attrs.get("kernel_size"), rank)
     if not rank or x.dim() != rank + 2 or kernel is None or attrs.get("ceil_mode") or attrs.get("return_indices"):
         return None
-    stride = _each(attrs.get("stride") or kernel, rank)
-    padding, dilation = _each(attrs.get("padding", 0), rank), _each(attrs.get("dilation", 1), rank)
+    stride = each(attrs.get("stride") or kernel, rank)
+    padding, dilation = each(attrs.get("padding", 0), rank), each(attrs.get("dilation", 1), rank)
     if stride is None or padding is None or dilation is None:
         return None
     out = [
@@ -187,7 +125,7 @@ def _pooling(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
 
 def _adaptive_pooling(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     x, rank = items[0], attrs.get("rank", 0)
-    size = _each(attrs.get("output_size"), rank, missing=True)
+    size = each(attrs.get("output_size"), rank, missing=True)
     if not rank or x.dim() != rank + 2 or size is None or attrs.get("return_indices") or not x.is_floating_point():
         return None
     return (*x.shape[:2], *(n if s is None else s for n, s in zip(x.shape[2:], size, strict=True))), x.dtype
@@ -293,18 +231,6 @@ def _roll(items: Sequence[Any], attrs: dict[str, Any]) -> Told:
     return _same(items, attrs) if all(isinstance(d, int) and -rank <= d < rank for d in dims) else None
 
 
-def _each(value: Any, count: int, missing: bool = False) -> tuple[Any, ...] | None:
-    """A setting for each of `count` axes; None where it does not say one for each."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value,) * count
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value * count
-    if isinstance(value, tuple) and len(value) == count:
-        good = all(isinstance(v, int) or (missing and v is None) for v in value)
-        return value if good else None
-    return None
-
-
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
     for entry in OPERATORS.values():
@@ -320,11 +246,12 @@ def _rules() -> dict[str, Rule]:
         "dropout": _dropout,
         "where": _where,
         "masked_fill": _masked_fill,
-        "linear": _linear,
-        "matmul": _matmul,
-        "addmm": _product,
-        "conv": _convolution,
-        "conv_transpose": _transposed_convolution,
+        "linear": linear,
+        "matmul": matmul,
+        "addmm": added_product,
+        "grouped_matmul": grouped_matmul,
+        "conv": convolution,
+        "conv_transpose": transposed_convolution,
         "max_pool": _pooling,
         "avg_pool": _pooling,
         "adaptive_avg_pool": _adaptive_pooling,

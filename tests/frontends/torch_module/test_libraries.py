@@ -23,6 +23,10 @@ for _name in timm.list_models():
     FAMILIES.setdefault(_registry._model_to_module[_name], _name)
 
 
+def test_every_family_of_timm_has_a_model_here() -> None:
+    assert set(FAMILIES) == set(timm.list_modules())
+
+
 def assert_whole(graph: Graph, unused: tuple[str, ...] = ()) -> None:
     """The forward pass was recorded, every operator has a name, every weight is read."""
     assert graph.coverage.capture == "virtual", graph.coverage.notes

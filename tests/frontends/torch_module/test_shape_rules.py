@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from initadvisor.frontends.options import LoadOptions
+from initadvisor.frontends.torch_module import load
 from initadvisor.frontends.torch_module.forward import record
 from initadvisor.frontends.torch_module.shape_rules import told
 from initadvisor.frontends.torch_module.trees import leaves
@@ -166,3 +168,19 @@ def test_broadcasting(left: list[int], right: list[int]) -> None:
         expected = None
     found = told("add", [t(*left), t(*right)], {})
     assert (found[0] if found else None) == expected
+
+
+@pytest.mark.parametrize("inside", [16, 7])
+def test_grouped_products_need_no_alignment(inside: int) -> None:
+    class Experts(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.empty(3, inside, 5))
+
+        def forward(self, x: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+            return F.grouped_mm(x, self.weight, offs=offsets)
+
+    offsets = torch.tensor([2, 4, 6], dtype=torch.int32)
+    graph = load(Experts(), LoadOptions(example=(torch.randn(6, inside), offsets)))
+    assert graph.coverage.capture == "virtual", graph.coverage.notes
+    assert graph.values[graph.outputs[0]].shape == (6, 5)

@@ -42,13 +42,22 @@ def fields(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[T
     if short is not None:
         for label, value in arguments(trial):
             lacking = int(short.group(1)) - int(short.group(2))
-            if isinstance(value, torch.Tensor) and value.is_floating_point() and 0 < lacking < 3:
+            if (
+                isinstance(value, torch.Tensor)
+                and value.is_floating_point()
+                and 0 < lacking < 3
+                and value.dim() + lacking <= 6
+            ):
                 yield exchanged(trial, label, like(value, [value.shape[0], *[1] * lacking, *value.shape[1:]]))
     if unpack is not None and isinstance(first, torch.Tensor):
         count = int(unpack.group(1))
         yield replace(trial, args=(tuple(first for _ in range(count)), *trial.args[1:]), note="a tuple")
         if 2 <= count <= 5 and count != first.dim():
             yield replace(trial, args=(of_rank(first, count), *trial.args[1:]))
+
+
+_MOST_AXES = 6
+"""Axes that an input may grow to: the message may be about another value."""
 
 
 class _Fields(dict[str, Any]):

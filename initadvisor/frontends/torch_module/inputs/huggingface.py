@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from initadvisor.frontends.torch_module.inputs.trial import Trial, floats, tokens
+from initadvisor.frontends.torch_module.inputs import documented
+from initadvisor.frontends.torch_module.inputs.trial import NO_GUESS, Trial, floats, tokens
 
 LENGTH = 16
 """Tokens in an example sequence."""
@@ -44,13 +46,20 @@ def trials(module: nn.Module) -> Iterator[Trial]:
     if maker.takes_grid():
         base += [n for n in ("image_grid_thw",) if n in maker.arguments and n not in base]
     companions = [n for n in _COMPANIONS.get(main, ()) if n in maker.arguments and n not in base]
+    cache = {"use_cache": False} if "use_cache" in maker.arguments else {}
     for names in ([*base, *companions], base, *([*base, c] for c in companions)):
-        cache = {"use_cache": False} if "use_cache" in maker.arguments else {}
-        values = {n: maker.value(n) for n in names}
-        yield Trial((), {**values, **cache}, "transformers", str(module.config.model_type))
-    dummy = getattr(module, "dummy_inputs", None)
-    if isinstance(dummy, dict):
-        yield Trial((), dict(dummy), "transformers", "dummy_inputs")
+        with contextlib.suppress(*NO_GUESS):
+            values = {n: maker.value(n) for n in names}
+            yield Trial((), {**values, **cache}, "transformers", str(module.config.model_type))
+    with contextlib.suppress(*NO_GUESS):
+        values = {n: maker.value(n) for n in base}
+        told = {n: t for n, t in maker.documented.items() if _is_signal(values.get(n)) and t.shape != values[n].shape}
+        if told:
+            yield Trial((), {**values, **told, **cache}, "transformers", "shapes from the documentation")
+    with contextlib.suppress(*NO_GUESS):
+        dummy = {k: v for k, v in module.dummy_inputs.items() if k in maker.arguments}
+        if dummy:
+            yield Trial((), dummy, "transformers", "dummy_inputs")
 
 
 class Maker:
@@ -60,7 +69,9 @@ class Maker:
         self.module = module
         self.config = module.config
         self.arguments = inspect.signature(module.forward).parameters
+        self.batch, self.length = BATCH, LENGTH
         self._configs = _parts(self.config)
+        self.documented = documented.tensors(self)
 
     def required(self) -> list[str]:
         """The arguments that have no default."""
@@ -85,6 +96,8 @@ class Maker:
         for ending, make in _ENDINGS:
             if name.endswith(ending):
                 return make(self)
+        if name in self.documented:
+            return self.documented[name]
         hint = str(self.arguments[name].annotation) if name in self.arguments else ""
         if "BoolTensor" in hint:
             return torch.ones(BATCH, LENGTH, dtype=torch.bool)
@@ -129,11 +142,15 @@ class Maker:
         patch = self.find("patch_size", part="vision", default=14)
         channels = self.find("in_channels", "in_chans", "num_channels", part="vision", default=3)
         depth = self.find("temporal_patch_size", part="vision", default=1)
-        return floats(int(_grid(self).prod(-1).sum()), int(channels) * int(depth) * int(patch) ** 2)
+        return floats(self.grid_patches(), int(channels) * int(depth) * int(patch) ** 2)
 
     def takes_grid(self) -> bool:
         """Whether images come as flat patches with a grid that says their layout."""
         return any(n in self.arguments for n in ("image_grid_thw", "grid_thw"))
+
+    def grid_patches(self) -> int:
+        """Patches in the grids of all images."""
+        return int(_grid(self).prod(-1).sum())
 
     def image_size(self) -> tuple[int, int]:
         """Height and width of an image."""
@@ -225,6 +242,7 @@ _RULES: dict[str, Callable[[Maker], Any]] = {
     "image_attention_mask": lambda m: torch.ones(BATCH, LENGTH, 1, dtype=torch.long),
     "image_sizes": lambda m: torch.tensor([m.image_size()] * BATCH),
     "spatial_shapes": lambda m: torch.tensor([[4, 4]] * BATCH),
+    "target_sizes": lambda m: torch.tensor([_patch_rows(m)] * BATCH),
     "position_ids": lambda m: torch.arange(LENGTH).expand(BATCH, LENGTH).contiguous(),
     "return_dict": lambda m: True,
 }
@@ -241,18 +259,28 @@ _ENDINGS: tuple[tuple[str, Callable[[Maker], Any]], ...] = (
 )
 
 
+def _is_signal(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
 def _patches(maker: Maker) -> int:
+    frames = maker.find("num_frames", default=1)
+    tube = maker.find("tubelet_size", default=1)
+    rows, columns = _patch_rows(maker)
+    return rows * columns * (frames // tube if isinstance(frames, int) else 1)
+
+
+def _patch_rows(maker: Maker) -> tuple[int, int]:
+    """Rows and columns of patches in one image."""
     size = maker.find("patch_size", part="vision", default=16)
     height, width = maker.image_size()
     side = size if isinstance(size, int) else int(size[-1])
-    frames = maker.find("num_frames", default=1)
-    tube = maker.find("tubelet_size", default=1)
-    return max(height // side, 1) * max(width // side, 1) * (frames // tube if isinstance(frames, int) else 1)
+    return max(height // side, 1), max(width // side, 1)
 
 
 def _grid(maker: Maker) -> torch.Tensor:
-    """(frames, rows, columns) of patches of one image."""
-    return torch.tensor([[1, 8, 8]])
+    """(frames, rows, columns) of patches, one image for every sequence."""
+    return torch.tensor([[1, 8, 8]] * BATCH)
 
 
 def _parts(config: Any, name: str = "", depth: int = 0) -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +14,10 @@ from torch import nn
 from initadvisor.frontends.torch_module.failure import ForwardFailed
 from initadvisor.frontends.torch_module.inputs import huggingface, signature
 from initadvisor.frontends.torch_module.inputs.containers import fields
-from initadvisor.frontends.torch_module.inputs.edits import arguments, behind, exchanged, input_at, scaled
+from initadvisor.frontends.torch_module.inputs.edits import arguments, behind, exchanged, input_at, resized, scaled
 from initadvisor.frontends.torch_module.inputs.messages import placeholders, spelled_out
 from initadvisor.frontends.torch_module.inputs.sizes import ranks, table_lengths, widths
-from initadvisor.frontends.torch_module.inputs.trial import Trial, floats, tokens
+from initadvisor.frontends.torch_module.inputs.trial import NO_GUESS, Trial, floats, tokens
 
 
 def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
@@ -24,7 +25,9 @@ def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[
     for repair in (
         placeholders,
         spelled_out,
+        told_size,
         too_small,
+        multiples,
         missing_arguments,
         absent_options,
         fields,
@@ -34,7 +37,8 @@ def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[
         table_lengths,
         evaluation,
     ):
-        yield from repair(module, trial, failed)
+        with contextlib.suppress(*NO_GUESS):
+            yield from repair(module, trial, failed)
 
 
 def missing_arguments(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
@@ -78,7 +82,7 @@ def _fitted(module: nn.Module, trial: Trial, name: str) -> Any:
         token = huggingface.Maker(module).placeholder("image")
         return (ids == token).long() if token is not None else torch.zeros_like(ids)
     if value.dim() == 2 and value.shape == (huggingface.BATCH, huggingface.LENGTH) and not value.is_floating_point():
-        return value[:, :1].expand(ids.shape).contiguous() if name != "position_ids" else _positions(ids)
+        return value[:1, :1].expand(ids.shape).contiguous() if name != "position_ids" else _positions(ids)
     return value
 
 
@@ -99,6 +103,32 @@ def too_small(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterato
 
 _LARGEST = 4096
 """Pixels or samples along one axis up to which inputs are enlarged."""
+
+
+def multiples(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """`length 1 is not a multiple of 1920`, `must be divisible by 32`: the next such size."""
+    match = re.search(r"(?:multiple of|divisible by)\D{0,40}?(\d+)", failed.text)
+    unit = int(match.group(1)) if match is not None else 0
+    if not 1 < unit <= _LARGEST:
+        return
+    for label, value in arguments(trial):
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dim() > 1:
+            for axis in (-1, 1):
+                size = -(-value.shape[axis] // unit) * unit
+                if value.dim() >= 4 and axis == -1:
+                    yield exchanged(trial, label, scaled(value, size))
+                elif size != value.shape[axis]:
+                    yield exchanged(trial, label, resized(value, axis, size))
+
+
+def told_size(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """`Input height (224) doesn't match model (336)`, `Input image size (224*224) doesn't match model (336*336)`."""
+    match = re.search(r"[^\d(]\((\d+)\D?(\d+)?\) (?:doesn't|does not) match\D*\((\d+)", failed.text)
+    if match is None:
+        return
+    for label, value in arguments(trial):
+        if isinstance(value, torch.Tensor) and value.dim() >= 4 and int(match.group(1)) in value.shape[-2:]:
+            yield exchanged(trial, label, scaled(value, int(match.group(3))))
 
 
 def types(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:

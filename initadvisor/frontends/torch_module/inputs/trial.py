@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+NO_GUESS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError)
+"""What a guess may raise on a configuration or an error message that it was not made for: then it is no guess."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
