@@ -34,6 +34,7 @@ _SEVERITIES = ("error", "warning", "info")
     "--exit-zero", is_flag=True, help="Exit with 0 even with findings; what could not be checked still exits with 2."
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 where a selected rule could not be evaluated.")
+@click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
 @reading_options
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
@@ -50,7 +51,7 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
         raise UsageError("there is nothing to check", hint='give a target, such as "initadvisor check model.onnx"')
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
     checker = checker_of(settings, options)
-    reports = [_check_one(checker, target, options["quiet"], session) for target in targets]
+    reports = [_check_one(checker, target, options, session) for target in targets]
     _print(reports, checker, options)
     if any(report.verdict == "not_checked" for report in reports):
         return EXIT_NOT_CHECKED
@@ -62,13 +63,13 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     return EXIT_FINDINGS if found and not options["exit_zero"] else EXIT_OK
 
 
-def _check_one(checker: Checker, target: str, quiet: bool, session: Session) -> Report:
+def _check_one(checker: Checker, target: str, options: dict[str, Any], session: Session) -> Report:
     from initadvisor.cli.progress import ProgressLine
 
     try:
         # What a factory prints belongs to nobody's report: stdout is for data.
-        with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not quiet) as progress:
-            report = checker.check(target, progress=progress)
+        with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not options["quiet"]) as progress:
+            report = checker.check(target, progress=progress, explain=options["explain"])
     except Exception as error:
         fail(error if isinstance(error, InitAdvisorError) else _internal(target, error), session)
         return checker.not_checked(target, error)
@@ -84,7 +85,8 @@ def _internal(target: str, error: Exception) -> Exception:
 
 def _print(reports: list[Report], checker: Checker, options: dict[str, Any]) -> None:
     from initadvisor.report import render
-    from initadvisor.report.terminal import columns, wants_color
+    from initadvisor.report.curve import BLOCKS
+    from initadvisor.report.terminal import columns, holds, wants_color
 
     file: Path | None = options["output_file"]
     people = options["output_format"] in ("full", "concise")
@@ -92,7 +94,7 @@ def _print(reports: list[Report], checker: Checker, options: dict[str, Any]) -> 
         # stderr has already said, in one line each, what could not be checked.
         reports = [report for report in reports if report.verdict != "not_checked"]
     if people and options["quiet"]:
-        reports = [report for report in reports if report.verdict != "clean"]
+        reports = [report for report in reports if report.verdict != "clean" or report.explanation is not None]
     if people and not reports and file is None:
         return
     text = render(
@@ -101,5 +103,6 @@ def _print(reports: list[Report], checker: Checker, options: dict[str, Any]) -> 
         columns=columns(sys.stdout),
         color=file is None and wants_color(sys.stdout),
         why=checker.reasons(),
+        blocks=file is not None or holds(sys.stdout, BLOCKS),
     )
     write(text, file)

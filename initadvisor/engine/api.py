@@ -25,6 +25,7 @@ def check(
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     example: Any | None = None,
     allow_pickle: bool = False,
+    explain: str | None = None,
 ) -> Report:
     """Check how a model starts; the model is only read, never changed or run on real data.
 
@@ -33,6 +34,7 @@ def check(
     select, ignore, extend_select: rules by id, prefix, name or category.
     params: rule parameters, as {"IA101.low": 0.4}.
     input_shape: the shape of the input, or one for each input. example: an example input of a torch module.
+    explain: name of a layer; the report's `explanation` follows the predicted signal to it and the gradient back.
 
     Raises a subclass of InitAdvisorError where the target cannot be read or a setting is off.
     """
@@ -45,7 +47,7 @@ def check(
         params=dict(params or {}),
         load=LoadOptions(input_shapes=input_shapes(input_shape), example=example, allow_pickle=allow_pickle),
     )
-    return Checker(settings).check(target)
+    return Checker(settings).check(target, explain=explain)
 
 
 def input_shapes(shape: Any) -> tuple[tuple[int, ...], ...] | None:

@@ -86,11 +86,24 @@ class Checker:
         tell("judging")
         return Examination(graph, view, evaluate(compiled, view.subjects, view.available, view.reasons))
 
-    def check(self, target: Any, *, load: LoadOptions | None = None, progress: Progress | None = None) -> Report:
-        """The report on one target; raises like `examine`, and `not_checked` makes a report of that."""
+    def check(
+        self,
+        target: Any,
+        *,
+        load: LoadOptions | None = None,
+        progress: Progress | None = None,
+        explain: str | None = None,
+    ) -> Report:
+        """The report on one target; raises like `examine`, and `not_checked` makes a report of that.
+
+        explain: a layer whose signal the report is to follow; raises UsageError where it is not there.
+        """
+        from initadvisor.engine.explaining import explain as explained
+
         done = self.examine(target, load=load, progress=progress)
         command = fix_command(target, self.settings, load or self.settings.load)
-        return report_of(done.graph, done.view, done.judgement, self.settings_digest, command)
+        way = explained(done.graph, done.view.forecast, explain) if explain is not None else None
+        return report_of(done.graph, done.view, done.judgement, self.settings_digest, command, way)
 
     def not_checked(self, target: Any, error: BaseException) -> Report:
         """The report of a target that could not be read."""
@@ -103,7 +116,10 @@ class Checker:
     @cached_property
     def settings_digest(self) -> str:
         """A key of everything that decides what a report says about a target: rules, parameters, load options."""
-        rules = [[r.id, r.active.severity, r.active.when, dict(r.active.let), dict(r.active.p)] for r in self.rules]
+        rules = [
+            [r.id, r.active.severity, r.active.when, dict(r.active.let), dict(r.active.p), r.active.yields_to]
+            for r in self.rules
+        ]
         load = self.settings.load
         options = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
         text = json.dumps([rules, options], sort_keys=True, default=str)

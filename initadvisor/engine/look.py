@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from initadvisor.analysis.facts import TensorFacts
+    from initadvisor.analysis.forecast import Forecast
     from initadvisor.graph import Graph, Layer
     from initadvisor.rules.finding import SubjectKind
 
@@ -29,6 +30,7 @@ class View:
     reasons: Mapping[Need, str]
     layers: list[LayerRow]
     measured: Mapping[str, TensorFacts]
+    forecast: Forecast
     empty: str = ""
 
 
@@ -43,12 +45,15 @@ def vocabulary() -> Vocabulary:
 def look(graph: Graph, tell: Callable[..., None]) -> View:
     """Measure the tensors of a described graph and gather the facts of every subject."""
     from initadvisor.analysis import facts
+    from initadvisor.analysis.forecast import foresee
     from initadvisor.analysis.tensor_facts import tensor_facts
 
     measured = tensor_facts(graph, progress=lambda done, total: tell("weights", done, total))
+    tell("signal")
+    forecast = foresee(graph, measured)
     subjects: dict[str, list[Subject]] = {scope: [] for scope in facts.SCOPES}
     flat: dict[tuple[int, str], tuple[BaseModel, dict[str, FactValue]]] = {}
-    for scope, name, tensor, groups in facts.collect(graph, measured):
+    for scope, name, tensor, groups in facts.collect(graph, measured, forecast):
         known: dict[str, FactValue] = {}
         for group, model in groups.items():
             # The whole network and each tensor serve several subjects: flatten them once, and keep them so that no
@@ -62,20 +67,23 @@ def look(graph: Graph, tell: Callable[..., None]) -> View:
         subjects[scope].append(Subject(cast("SubjectKind", scope), label, known, _text(tensor)))
     return View(
         subjects=subjects,
-        available=_available(graph),
-        reasons={"graph": f"a {graph.source} holds tensors only, no graph"},
+        available=_available(graph, forecast),
+        reasons={"graph": f"a {graph.source} holds tensors only, no graph", "signal": clean_text(forecast.reason)},
         layers=[row(layer, graph, measured) for layer in graph.layers],
         measured=measured,
+        forecast=forecast,
         empty="" if any(p.is_float for p in graph.parameters.values()) else "it holds no float parameter",
     )
 
 
-def _available(graph: Graph) -> frozenset[Need]:
+def _available(graph: Graph, forecast: Forecast) -> frozenset[Need]:
     offered: set[Need] = set()
     if graph.edges:
         offered.add("graph")
     if any(p.source is not None and p.is_float for p in graph.parameters.values()):
         offered.add("weights")
+    if forecast.prediction is not None:
+        offered.add("signal")
     return frozenset(offered)
 
 

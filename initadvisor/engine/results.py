@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from initadvisor.engine.explaining import signal_rows
 from initadvisor.errors import InitAdvisorError
-from initadvisor.report.model import CoverageRow, Problem, Report, Summary, Tool
+from initadvisor.report.model import CoverageRow, Explanation, Problem, Report, Summary, Tool
 from initadvisor.rules import SEVERITIES, Judgement
 from initadvisor.rules.vocabulary import clean_text
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def report_of(
-    graph: Graph, view: View, judgement: Judgement, settings_digest: str, command: str | None = None
+    graph: Graph,
+    view: View,
+    judgement: Judgement,
+    settings_digest: str,
+    command: str | None = None,
+    explanation: Explanation | None = None,
 ) -> Report:
     """The report of a target that was examined; `command` is what fixes it, where something can."""
     from initadvisor.engine.advice import advised
@@ -40,6 +46,8 @@ def report_of(
         findings=findings,
         not_evaluated=tuple(judgement.not_evaluated),
         layers=layers,
+        signal=signal_rows(view.forecast),
+        explanation=explanation,
         settings_digest=settings_digest,
     )
 

@@ -32,9 +32,10 @@ def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], RuleSet]:
             raise RuleError(f"{rule.where()}: {rule.id} needs at least one `python bad` and one `python good` example")
     known = RuleSet(dict(sorted({**discover().rules, **tested.rules}.items())))
     for rule in tested:
-        for other in rule.active.also if rule.status != "removed" else ():
-            if other not in known.rules:
-                raise RuleError(f'{rule.where("also")}: also: there is no rule "{other}"')
+        for key in ("also", "yields_to") if rule.status != "removed" else ():
+            for other in getattr(rule.active, key):
+                if other not in known.rules:
+                    raise RuleError(f'{rule.where(key)}: {key}: there is no rule "{other}"')
     return list(tested), known
 
 

@@ -10,10 +10,13 @@ from initadvisor.report.model import (
     SCHEMA_VERSION,
     CoverageRow,
     DrawnFrom,
+    Explanation,
     LayerRow,
+    PathStep,
     Problem,
     Recommended,
     Report,
+    SignalRow,
     Summary,
     Tool,
     Verdict,
@@ -29,11 +32,14 @@ __all__ = [
     "SCHEMA_VERSION",
     "CoverageRow",
     "DrawnFrom",
+    "Explanation",
     "Format",
     "LayerRow",
+    "PathStep",
     "Problem",
     "Recommended",
     "Report",
+    "SignalRow",
     "Summary",
     "Tool",
     "Verdict",
@@ -49,12 +55,16 @@ def render(
     columns: int = 100,
     color: bool = False,
     why: Mapping[str, str] | None = None,
+    blocks: bool = True,
 ) -> str:
-    """The reports as text of a format. `columns`, `color` and `why` matter to "full" alone."""
+    """The reports as text of a format. `columns`, `color`, `why` and `blocks` matter to "full" alone.
+
+    blocks: whether the output can hold the characters that curves are drawn with; without them, digits are.
+    """
     if output_format == "json":
         return as_json(reports)
     if output_format == "jsonl":
         return as_jsonl(reports)
     if output_format == "concise":
         return as_concise(reports)
-    return as_full(reports, columns=columns, color=color, why=why)
+    return as_full(reports, columns=columns, color=color, why=why, blocks=blocks)

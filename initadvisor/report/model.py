@@ -86,6 +86,48 @@ class LayerRow(_Record):
     recommended: Recommended | None = None
 
 
+class SignalRow(_Record):
+    """The signal predicted at one layer, for standard normal inputs and output gradients of 1; null means unknown.
+
+    Root mean squares of its input, its output, of what tells two independent inputs apart in the output, of the
+    gradients by output and weight; cosines of its outputs for two inputs, and at two positions of one.
+    """
+
+    layer: str
+    depth: int | None = None
+    input_rms: float | None = None
+    output_rms: float | None = None
+    difference_rms: float | None = None
+    cosine: float | None = None
+    token_cosine: float | None = None
+    gradient_rms: float | None = None
+    weight_gradient_rms: float | None = None
+    attention_logit_std: float | None = None
+
+
+class PathStep(_Record):
+    """One operator on the way of a signal: second moment of what enters and leaves it, and what else flows in."""
+
+    operator: str
+    where: str = ""
+    q_in: float | None = None
+    q_out: float | None = None
+    factor: float | None = None
+    joins: tuple[tuple[str, float | None], ...] = ()
+
+
+class Explanation(_Record):
+    """The signal on its way from an input to one layer, and the gradient on its way back from an output to it.
+
+    assumed: heads of zeros, which count as drawn with gain 1.
+    """
+
+    layer: str
+    forward: tuple[PathStep, ...] = ()
+    backward: tuple[PathStep, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+
 class Report(_Record):
     """Everything about one target. `verdict` is "not_checked", with `error`, where no answer was possible."""
 
@@ -99,7 +141,8 @@ class Report(_Record):
     findings: tuple[Finding, ...] = ()
     not_evaluated: tuple[NotEvaluated, ...] = ()
     layers: tuple[LayerRow, ...] = ()
-    signal: tuple[dict[str, Any], ...] = ()
+    signal: tuple[SignalRow, ...] = ()
+    explanation: Explanation | None = None
     probe: dict[str, Any] | None = None
     settings_digest: str = ""
 

@@ -36,6 +36,15 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
+def holds(stream: TextIO, characters: str) -> bool:
+    """Whether the encoding of a stream has these characters."""
+    try:
+        characters.encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def columns(stream: TextIO) -> int:
     """The width to fill, in columns: that of the terminal within bounds, COLUMNS if set, else 100."""
     given = os.environ.get("COLUMNS", "")

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report
+from initadvisor.report.signal_text import curves, explanation
 from initadvisor.report.terminal import Style, fill, paint
 from initadvisor.rules.finding import Finding, Fix, SubjectName
 from initadvisor.rules.rule import SEVERITIES
@@ -31,16 +32,28 @@ def as_concise(reports: Iterable[Report]) -> str:
 
 
 def as_full(
-    reports: Iterable[Report], *, columns: int = 100, color: bool = False, why: Mapping[str, str] | None = None
+    reports: Iterable[Report],
+    *,
+    columns: int = 100,
+    color: bool = False,
+    why: Mapping[str, str] | None = None,
+    blocks: bool = True,
 ) -> str:
-    """Findings grouped by rule, worst first. `why` maps a rule id to one sentence on why it matters."""
-    return "\n".join("\n".join(_full(report, columns, color, why or {})) + "\n" for report in reports)
+    """Findings grouped by rule, worst first, then the signal over depth.
+
+    why: maps a rule id to one sentence on why it matters. blocks: draw with block characters, else with digits.
+    """
+    return "\n".join("\n".join(_full(report, columns, color, why or {}, blocks)) + "\n" for report in reports)
 
 
-def _full(report: Report, columns: int, color: bool, why: Mapping[str, str]) -> list[str]:
+def _full(report: Report, columns: int, color: bool, why: Mapping[str, str], blocks: bool) -> list[str]:
     lines = [paint(line, "strong", color) for line in fill(visible(report.target, MAX_NAME), columns)]
     for _, group in groupby(ordered(report.findings), key=lambda f: (f.severity, f.rule)):
         lines += ["", *_group(list(group), columns, color, why)]
+    if drawn := curves(report, columns, color, blocks):
+        lines += ["", *drawn]
+    if report.explanation is not None:
+        lines += explanation(report.explanation, columns, color)
     lines.append("")
     style: Style = "good" if report.verdict == "clean" else "strong"
     lines += [paint(line, style, color) for line in fill(verdict_of(report).capitalize() + ".", columns)]

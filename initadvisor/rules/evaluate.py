@@ -37,6 +37,7 @@ def evaluate(
     """Judge every subject with every rule of its scope.
 
     subjects: by scope. available: what the target and the run offer; a rule that needs more is not evaluated, once.
+    A finding of a rule that yields to others is left out where one of them found something in the same target.
     reasons: why something is not available, where the caller knows better than the default text.
     """
     judgement = Judgement()
@@ -56,4 +57,11 @@ def evaluate(
                 findings.append(answer)
             else:
                 not_evaluated.append(answer)
-    return Judgement(findings, not_evaluated, ok)
+    return Judgement(_first_causes(rules, findings), not_evaluated, ok)
+
+
+def _first_causes(rules: Sequence[CompiledRule], findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without those of rules that yield to another one that found something: one fault, one message."""
+    found = {finding.rule for finding in findings}
+    silent = {rule.rule.id for rule in rules if found.intersection(rule.settings.yields_to)}
+    return [finding for finding in findings if finding.rule not in silent]

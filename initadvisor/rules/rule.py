@@ -54,7 +54,11 @@ class FixSettings(_Table):
 
 
 class RuleSettings(_Table):
-    """The keys of the `toml rule` block."""
+    """The keys of the `toml rule` block.
+
+    also: rules that may raise an error on the bad examples too. yields_to: rules that name the cause; where one of
+    them found something in the model, this rule has nothing to add.
+    """
 
     status: Status = "preview"
     since: StrictStr
@@ -67,6 +71,7 @@ class RuleSettings(_Table):
     p: dict[str, Param] = Field(default_factory=dict)
     fix: FixSettings | None = None
     also: tuple[StrictStr, ...] = ()
+    yields_to: tuple[StrictStr, ...] = ()
 
 
 class RemovedSettings(_Table):

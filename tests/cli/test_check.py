@@ -252,3 +252,28 @@ def test_stdout_holds_the_report_alone(tmp_path: Path) -> None:
     done = run("check", "mine:make", "--output-format", "json", cwd=tmp_path, env=env)
     assert json.loads(done.stdout)["target"] == "mine:make"
     assert done.stderr == "hello\n"
+
+
+def test_explain_follows_the_signal_to_a_layer(tmp_path: Path) -> None:
+    done = run("check", str(mlp(tmp_path / "m.onnx")), "--explain", "fc3")
+    assert done.returncode == 0
+    assert "Signal on its way to fc3" in done.stdout
+    assert "Gradient on its way back to fc3" in done.stdout
+    as_json = run("check", str(tmp_path / "m.onnx"), "--explain", "fc3", "--output-format", "json")
+    found = json.loads(as_json.stdout)["explanation"]
+    assert [step["operator"] for step in found["forward"]][-1] in ("gemm", "linear")
+    assert found["layer"] == "fc3"
+
+
+def test_explain_of_an_unknown_layer_exits_with_2_and_close_names(tmp_path: Path) -> None:
+    done = run("check", str(mlp(tmp_path / "m.onnx")), "--explain", "fc33")
+    assert done.returncode == 2
+    assert "there is no layer 'fc33'" in done.stderr
+    assert '"fc3"' in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_narrow_encoding_gets_digits_for_curves(tmp_path: Path) -> None:
+    done = run("check", str(mlp(tmp_path / "m.onnx")), env={"PYTHONIOENCODING": "ascii"})
+    assert "Predicted signal over 10 layers" in done.stdout
+    assert "\\u2" not in done.stdout

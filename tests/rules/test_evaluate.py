@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from initadvisor.errors import RuleError
-from initadvisor.rules import Finding, NotEvaluated, Subject, SubjectName, evaluate, fingerprint
-from tests.rules.samples import compiled, layer
+from initadvisor.rules import (
+    CompiledRule,
+    Finding,
+    NotEvaluated,
+    Rule,
+    Subject,
+    SubjectName,
+    evaluate,
+    fingerprint,
+    parse_text,
+)
+from tests.rules.samples import VOCABULARY, block, compiled, layer, rule_text
 
 RATIO = {"let": '{ ratio = "layer.gain / layer.recommended_gain" }', "p": "{ low = 1 }"}
 
@@ -142,3 +153,19 @@ def test_forty_rules_over_a_thousand_layers_take_less_than_a_second() -> None:
         best = min(best, time.process_time() - start)
     assert judged.ok == 40_000
     assert best < 1.0
+
+
+def test_a_rule_yields_to_one_that_names_the_cause() -> None:
+    cause = compiled("layer.gain < 1.0", "cause")
+    effect = CompiledRule(_other("T002", yields_to='["T001"]'), VOCABULARY)
+    further = CompiledRule(_other("T003", yields_to='["T002"]'), VOCABULARY)
+    bad, good = layer(layer_gain=0.5), layer(layer_gain=0.5)
+    found = evaluate([effect, further, cause], {"layer": [bad, good]}, set())
+    assert {finding.rule for finding in found.findings} == {"T001"}
+    alone = evaluate([effect], {"layer": [bad]}, set())
+    assert [finding.rule for finding in alone.findings] == ["T002"]
+
+
+def _other(name: str, **keys: str) -> Rule:
+    text = rule_text(block("layer.gain < 1.0", "effect", **keys), title=f"# {name} `other-rule`")
+    return parse_text(text, Path(f"some/{name}-other-rule.md"))

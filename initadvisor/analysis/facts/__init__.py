@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 from initadvisor.analysis.facts.layer import LayerFacts
 from initadvisor.analysis.facts.model import ModelFacts
 from initadvisor.analysis.facts.norm import NormFacts
+from initadvisor.analysis.facts.signal import LayerSignalFacts, ModelSignalFacts
 from initadvisor.analysis.facts.stretch import PeerFacts, ResidualFacts, StretchFacts
 from initadvisor.analysis.facts.tensor import DrawFacts, TensorFacts
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from initadvisor.analysis.forecast import Forecast
     from initadvisor.graph import Graph
 
 __all__ = [
     "SCOPES",
     "DrawFacts",
     "LayerFacts",
+    "LayerSignalFacts",
     "ModelFacts",
+    "ModelSignalFacts",
     "NormFacts",
     "PeerFacts",
     "ResidualFacts",
@@ -39,12 +43,13 @@ SCOPES: Mapping[str, Mapping[str, type]] = {
 
 
 def collect(
-    graph: Graph, tensors: Mapping[str, TensorFacts]
+    graph: Graph, tensors: Mapping[str, TensorFacts], forecast: Forecast | None = None
 ) -> Iterator[tuple[str, str, str | None, Mapping[str, BaseModel]]]:
     """Yield (scope, name, tensor, facts by group) for every subject of a described graph.
 
     tensors: the facts of each parameter by name, as `initadvisor.analysis.tensor_facts.tensor_facts` gives them.
+    forecast: the signal as `initadvisor.analysis.forecast.foresee` predicts it; without one no signal is known.
     """
     from initadvisor.analysis.collect import subjects
 
-    yield from subjects(graph, tensors)
+    yield from subjects(graph, tensors, forecast)

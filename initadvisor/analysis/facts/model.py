@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.signal import ModelSignalFacts
 from initadvisor.analysis.facts.stretch import ResidualFacts
 
 
@@ -45,3 +46,4 @@ class ModelFacts(BaseModel):
     default_share: float | None = measure("Share of the layers that keep PyTorch's default draw", "1")
     zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
     residual: ResidualFacts | None = measure("The residual stream")
+    signal: ModelSignalFacts | None = measure("The signal predicted for the whole model")
