@@ -1,0 +1,147 @@
+"""SARIF, JUnit, GitLab, GitHub and Markdown: valid by their own schema, and hostile names stay names."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from junitparser import JUnitXml
+from markdown_it import MarkdownIt
+from sarif_pydantic import Sarif
+
+from initadvisor.report.github import MAX_SHOWN, as_github
+from initadvisor.report.gitlab import as_gitlab
+from initadvisor.report.junit import as_junit
+from initadvisor.report.locate import Place, locate
+from initadvisor.report.markdown import as_markdown
+from initadvisor.report.model import Report
+from initadvisor.report.sarif import MAX_RESULTS, as_sarif
+from tests.report.samples import HOSTILE, finding, report, skipped, unreadable
+
+HOSTILE_MESSAGE = "see [here](evil) {0} ]]> @team ##[error] %0A" + HOSTILE
+RUNS: dict[str, list[Report]] = {
+    "clean": [report()],
+    "failing": [report(finding(), finding("IA102", "conv", "warning"), finding("IA210", "rnn", "info"))],
+    "unevaluated": [report(not_evaluated=(skipped("IA101", "a", "no graph"), skipped("IA101", "b", "no graph")))],
+    "unreadable": [report(), unreadable(), unreadable(HOSTILE)],
+    "hostile": [report(finding(name=HOSTILE, message=HOSTILE_MESSAGE), target=HOSTILE)],
+    "large": [report(*(finding(name=f"layer{i}", severity="warning") for i in range(10_000)), finding(name="last"))],
+    "none": [],
+}
+
+
+@pytest.fixture(params=RUNS)
+def run(request: pytest.FixtureRequest) -> list[Report]:
+    return RUNS[request.param]
+
+
+def test_sarif_is_valid_and_within_the_limits(run: list[Report]) -> None:
+    text = as_sarif(run)
+    Sarif.model_validate_json(text)
+    [only] = json.loads(text)["runs"]
+    assert len(only["results"]) == min(sum(len(r.findings) for r in run), MAX_RESULTS)
+    hashes = [row["partialFingerprints"]["primaryLocationLineHash"] for row in only["results"]]
+    assert len(set(hashes)) == len(hashes)
+    for row in only["results"]:
+        assert only["tool"]["driver"]["rules"][row["ruleIndex"]]["id"] == row["ruleId"]
+        [location] = row["locations"]
+        place = location["physicalLocation"]
+        assert place["region"]["startLine"] >= 1
+        assert not place["artifactLocation"]["uri"].startswith(("/", ".."))
+        assert location["logicalLocations"][0]["fullyQualifiedName"]
+        assert not re.search(r"(?<!\\)[\[\]]|(?<!\{)\{(?!\{)", row["message"]["text"])
+    assert only["invocations"][0]["executionSuccessful"] is all(r.verdict != "not_checked" for r in run)
+
+
+def test_sarif_keeps_the_gravest_of_too_many_and_says_so() -> None:
+    [run] = json.loads(as_sarif(RUNS["large"]))["runs"]
+    assert run["results"][0]["level"] == "error"
+    assert "5001" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_junit_counts_what_it_holds(run: list[Report]) -> None:
+    parsed = JUnitXml.fromroot(JUnitXml.fromstring(as_junit(run).encode())._elem)
+    suites = list(parsed)
+    assert len(suites) == len(run)
+    for suite, one in zip(suites, run, strict=True):
+        results = [type(result).__name__ for case in suite for result in case.result]
+        assert results.count("Failure") == suite.failures == one.summary.error
+        assert results.count("Error") == suite.errors == (one.error is not None)
+        assert results.count("Skipped") == suite.skipped == len({(n.rule, n.reason) for n in one.not_evaluated})
+        assert suite.tests == len(list(suite)) >= 1
+
+
+def test_junit_fails_from_the_given_severity_on() -> None:
+    assert [s.failures for s in JUnitXml.fromstring(as_junit(RUNS["failing"], "warning").encode())] == [2]
+
+
+def test_gitlab_has_unique_fingerprints_and_all_that_is_required(run: list[Report]) -> None:
+    rows = json.loads(as_gitlab(run))
+    assert len(rows) == sum(len(r.findings) + (r.error is not None) for r in run)
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+    for row in rows:
+        assert set(row) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert row["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert row["location"]["lines"]["begin"] >= 1
+        assert not row["location"]["path"].startswith(("/", ".."))
+
+
+def test_github_holds_no_command_but_its_own(run: list[Report]) -> None:
+    lines = as_github(run).splitlines()
+    commands = [line for line in lines if line.lstrip().startswith("::")]
+    for line in commands:
+        assert re.fullmatch(r"::(error|warning|notice) file=[^,:]+,line=\d+,title=[^:,]*::.*", line)
+    assert all("##[" not in line for line in lines)
+    for level in ("error", "warning", "notice"):
+        assert sum(line.startswith(f"::{level} ") for line in commands) <= MAX_SHOWN
+    assert len(commands) >= min(1, sum(len(r.findings) for r in run))
+
+
+def test_markdown_is_one_table_of_text(run: list[Report]) -> None:
+    tokens = MarkdownIt("gfm-like", {"html": False, "linkify": False}).parse(as_markdown(run))
+    kinds = {child.type for token in tokens for child in (token.children or [])} | {token.type for token in tokens}
+    assert not kinds & {"link_open", "image", "code_inline", "fence", "html_block", "em_open"}
+    groups = sum(len({(f.severity, f.rule) for f in r.findings}) for r in run)
+    rows = [token for token in tokens if token.type == "tr_open"]
+    assert len(rows) == groups + sum(bool(r.findings) for r in run)
+    cells = sum(token.type == "td_open" for token in tokens)
+    assert cells == 5 * groups
+
+
+def test_a_file_in_the_checkout_is_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a b.onnx").write_bytes(b"")
+    assert locate("models/a b.onnx", tmp_path) == Place("models/a b.onnx")
+    assert locate(str(tmp_path / "models" / "a b.onnx"), tmp_path) == Place("models/a b.onnx")
+
+
+def test_a_factory_is_where_it_is_defined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "zoo_for_locating.py"
+    source.write_text("import os\n\n\ndef build():\n    return os\n")
+    module = ModuleType("zoo_for_locating")
+    exec(compile(source.read_text(), str(source), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "zoo_for_locating", module)
+    assert locate("zoo_for_locating:build", tmp_path) == Place("zoo_for_locating.py", 4)
+    assert locate("zoo_for_locating:missing", tmp_path) == Place("zoo_for_locating_missing")
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../../outside.onnx", HOSTILE, "x" * 5000, "torchvision:resnet50", ""]
+)
+def test_what_lies_elsewhere_is_shown_inside(tmp_path: Path, target: str) -> None:
+    place = locate(target, tmp_path)
+    assert place.file
+    assert not place.file.startswith(("/", "."))
+    assert ".." not in place.file.split("/")
+    (tmp_path / "pyproject.toml").write_text("")
+    assert locate(target, tmp_path) == Place("pyproject.toml")
+
+
+def test_the_words_of_a_clean_run_are_there() -> None:
+    out = StringIO(as_github(RUNS["clean"]) + as_markdown(RUNS["clean"]))
+    assert "no findings" in out.getvalue().lower()
