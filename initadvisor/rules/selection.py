@@ -48,6 +48,11 @@ def _runs(rule: Rule, chosen: list[str], dropped: list[str], preview: bool) -> b
     return allowed and wanted >= 0 and wanted > unwanted
 
 
+def answers(selector: str, rule: Rule) -> bool:
+    """Whether a selector (id, prefix, name, category or ALL) names a rule."""
+    return _specificity(selector, rule) >= 0
+
+
 def _specificity(selector: str, rule: Rule) -> int:
     """How closely a selector names a rule: -1 not at all, 0 ALL, 1 category, then the length of the prefix."""
     word = selector.casefold()
