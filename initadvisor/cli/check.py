@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.formats import FORMATS, OutputType, outputs_of, print_reports
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
 from initadvisor.cli.options import checker_of, configuration_of, reading_options, rule_options
-from initadvisor.cli.output import write
 from initadvisor.errors import InitAdvisorError, UsageError
 
 if TYPE_CHECKING:
     from initadvisor.engine import Checker
     from initadvisor.report import Report
 
-_FORMATS = ("full", "concise", "json", "jsonl")
 _SEVERITIES = ("error", "warning", "info")
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="TARGET...")
 @rule_options
-@click.option("--output-format", type=click.Choice(_FORMATS), default="full", show_default=True)
+@click.option(
+    "--output-format",
+    "outputs",
+    type=OutputType(),
+    multiple=True,
+    help=f"{', '.join(FORMATS)}; several, each to its own file, such as sarif:out.sarif.  [default: full]",
+)
 @click.option(
     "--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here, not to stdout."
 )
@@ -49,16 +54,17 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     targets = targets or settings.targets
     if not targets:
         raise UsageError("there is nothing to check", hint='give a target, such as "initadvisor check model.onnx"')
+    outputs = outputs_of(options["outputs"], options["output_file"])
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
     checker = checker_of(settings, options)
     reports = [_check_one(checker, target, options, session) for target in targets]
-    _print(reports, checker, options)
+    fail_on = options["fail_on"] or settings.fail_on
+    print_reports(reports, checker, outputs, fail_on, options["quiet"])
     if any(report.verdict == "not_checked" for report in reports):
         return EXIT_NOT_CHECKED
     if options["strict"] and any(report.not_evaluated for report in reports):
         click.echo("error: a selected rule could not be evaluated, and --strict is set", err=True)
         return EXIT_NOT_CHECKED
-    fail_on = options["fail_on"] or settings.fail_on
     found = any(report.failing(fail_on) for report in reports)
     return EXIT_FINDINGS if found and not options["exit_zero"] else EXIT_OK
 
@@ -81,28 +87,3 @@ def _check_one(checker: Checker, target: str, options: dict[str, Any], session: 
 def _internal(target: str, error: Exception) -> Exception:
     error.add_note(f"while checking {target}")
     return error
-
-
-def _print(reports: list[Report], checker: Checker, options: dict[str, Any]) -> None:
-    from initadvisor.report import render
-    from initadvisor.report.curve import BLOCKS
-    from initadvisor.report.terminal import columns, holds, wants_color
-
-    file: Path | None = options["output_file"]
-    people = options["output_format"] in ("full", "concise")
-    if people and file is None:
-        # stderr has already said, in one line each, what could not be checked.
-        reports = [report for report in reports if report.verdict != "not_checked"]
-    if people and options["quiet"]:
-        reports = [report for report in reports if report.verdict != "clean" or report.explanation is not None]
-    if people and not reports and file is None:
-        return
-    text = render(
-        reports,
-        options["output_format"],
-        columns=columns(sys.stdout),
-        color=file is None and wants_color(sys.stdout),
-        why=checker.reasons(),
-        blocks=file is not None or holds(sys.stdout, BLOCKS),
-    )
-    write(text, file)

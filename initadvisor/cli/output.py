@@ -24,6 +24,15 @@ def write(text: str, file: Path | None = None) -> None:
         silence_stdout()
 
 
+def append(text: str, file: Path) -> None:
+    """Add text to the end of a file; raises UsageError where that cannot be done."""
+    try:
+        with file.open("a", encoding="utf-8") as end:
+            end.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+
+
 def silence_stdout() -> None:
     """Point stdout at nothing, so that the interpreter does not complain when it flushes at exit."""
     try:

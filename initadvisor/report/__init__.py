@@ -23,9 +23,11 @@ from initadvisor.report.model import (
     json_schema,
 )
 from initadvisor.report.text import as_concise, as_full
+from initadvisor.rules.rule import Rule, Severity
 
-Format = Literal["full", "concise", "json", "jsonl"]
-FORMATS: tuple[Format, ...] = ("full", "concise", "json", "jsonl")
+Format = Literal["full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown"]
+FORMATS: tuple[Format, ...] = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown")
+_FORGES = ("sarif", "junit", "github", "gitlab", "markdown")
 
 __all__ = [
     "FORMATS",
@@ -56,11 +58,17 @@ def render(
     color: bool = False,
     why: Mapping[str, str] | None = None,
     blocks: bool = True,
+    rules: Mapping[str, Rule] | None = None,
+    fail_on: Severity = "error",
 ) -> str:
-    """The reports as text of a format. `columns`, `color`, `why` and `blocks` matter to "full" alone.
+    """The reports as text of a format. `columns`, `color` and `blocks` matter to "full" alone.
 
-    blocks: whether the output can hold the characters that curves are drawn with; without them, digits are.
+    why: rule id -> one sentence, for "full" and "markdown". blocks: whether the output can hold the characters that
+    curves are drawn with; without them, digits are. rules: by id, for the descriptions in "sarif". fail_on: from which
+    severity a finding is a failed case of "junit".
     """
+    if output_format in _FORGES:
+        return _for_forge(reports, output_format, why, rules, fail_on)
     if output_format == "json":
         return as_json(reports)
     if output_format == "jsonl":
@@ -68,3 +76,22 @@ def render(
     if output_format == "concise":
         return as_concise(reports)
     return as_full(reports, columns=columns, color=color, why=why, blocks=blocks)
+
+
+def _for_forge(
+    reports: Sequence[Report],
+    output_format: Format,
+    why: Mapping[str, str] | None,
+    rules: Mapping[str, Rule] | None,
+    fail_on: Severity,
+) -> str:
+    """The formats of forges and dashboards; read only where one is wanted."""
+    from initadvisor.report import github, gitlab, junit, markdown, sarif
+
+    if output_format == "sarif":
+        return sarif.as_sarif(reports, rules)
+    if output_format == "junit":
+        return junit.as_junit(reports, fail_on)
+    if output_format == "github":
+        return github.as_github(reports)
+    return gitlab.as_gitlab(reports) if output_format == "gitlab" else markdown.as_markdown(reports, why)

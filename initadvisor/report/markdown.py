@@ -7,7 +7,7 @@ from itertools import groupby
 
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report
-from initadvisor.report.text import MAX_SUBJECTS, advice_of, coverage_of, ordered, place_of, verdict_of
+from initadvisor.report.text import MAX_SUBJECTS, advice_of, coverage_of, ordered, place_of, sentence, verdict_of
 from initadvisor.rules.finding import Finding
 
 _ACTIVE = "\\`*_{}[]<>|~@#!&$:"
@@ -20,10 +20,10 @@ def as_markdown(reports: Sequence[Report], why: Mapping[str, str] | None = None)
 
 
 def _section(report: Report, why: Mapping[str, str]) -> list[str]:
-    lines = [f"### {plain(visible(report.target, MAX_NAME))}", "", f"**{plain(verdict_of(report).capitalize())}.**"]
+    lines = [f"### {plain(visible(report.target, MAX_NAME))}", "", f"**{plain(sentence(verdict_of(report)))}**"]
     if report.error is not None:
         return lines
-    lines[-1] += f" {plain(coverage_of(report).capitalize())}."
+    lines[-1] += f" {plain(sentence(coverage_of(report)))}"
     groups = [list(group) for _, group in groupby(ordered(report.findings), key=lambda f: (f.severity, f.rule))]
     if groups:
         lines += ["", "| severity | rule | where | what | fix |", "| --- | --- | --- | --- | --- |"]

@@ -56,8 +56,8 @@ def _full(report: Report, columns: int, color: bool, why: Mapping[str, str], blo
         lines += explanation(report.explanation, columns, color)
     lines.append("")
     style: Style = "good" if report.verdict == "clean" else "strong"
-    lines += [paint(line, style, color) for line in fill(verdict_of(report).capitalize() + ".", columns)]
-    for line in (coverage_of(report).capitalize() + ".", *(visible(note) for note in report.coverage.notes)):
+    lines += [paint(line, style, color) for line in fill(sentence(verdict_of(report)), columns)]
+    for line in (sentence(coverage_of(report)), *(visible(note) for note in report.coverage.notes)):
         lines += [paint(text, "dim", color) for text in fill(line, columns, rest="  ")]
     return lines + [paint(line, "dim", color) for line in _not_evaluated(report, columns)]
 
@@ -163,6 +163,11 @@ def coverage_of(report: Report) -> str:
     text = f"coverage {percent(coverage.parameters)} of parameters, {percent(coverage.operators)} of operators"
     skipped = report.summary.not_evaluated
     return f"{text}, {skipped} check{'s' if skipped != 1 else ''} not evaluated" if skipped else text
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start and a full stop at its end, and nothing else changed."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def percent(share: float) -> str:
