@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import gcd
 from typing import Any
 
 Builds = Iterator[Callable[[], Any]]
@@ -113,16 +114,33 @@ def _settings(config: Any, depths: bool = False, nested: bool = True) -> dict[st
     for key, value in vars(config).items():
         if value is None and key in ABSENT:
             found[key] = ABSENT[key]
+        elif (
+            value is None
+            and key == "sliding_window"
+            and "sliding_attention" in (getattr(config, "layer_types", None) or ())
+        ):
+            found[key] = 8
         elif value is None and key == "head_dim" and isinstance(width, int) and isinstance(heads, int):
-            found[key] = width // heads
+            found[key] = width // heads if width % (2 * heads) == 0 else 64
+        elif key == "num_attention_heads" and isinstance(width, int) and type(value) is int and width % value:
+            if "head_dim" not in vars(config):
+                found[key] = gcd(width, value)
         elif depths and key in DEPTHS and type(value) is int and value > 2:
-            found[key] = 2
+            found[key] = _blocks(config, value)
         elif nested and hasattr(value, "to_diff_dict") and hasattr(value, "model_type"):
             inner = {**_settings(value, depths), **_joined(value, config)}
             if inner:
                 kept = {k: v for k, v in value.to_diff_dict().items() if not isinstance(v, list)}
                 found[key] = {**kept, "model_type": value.model_type, **inner}
     return found
+
+
+def _blocks(config: Any, whole: int) -> int:
+    """Two, or as many as it takes until every kind of block has come up."""
+    kinds = getattr(config, "layer_types", None)
+    if not isinstance(kinds, list) or len(kinds) != whole:
+        return 2
+    return max(2, *(kinds.index(kind) + 1 for kind in kinds))
 
 
 def _joined(part: Any, owner: Any) -> dict[str, Any]:

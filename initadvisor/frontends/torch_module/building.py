@@ -30,6 +30,8 @@ class Weightless(TorchFunctionMode):  # type: ignore[misc]
         target = args[0] if args else kwargs.get("tensor")
         if isinstance(target, torch.Tensor) and target.is_meta and _writes(func):
             return target
+        if isinstance(target, torch.Tensor) and target.is_meta and func in _MOVES:
+            return _cast(func, target, args[1:], kwargs)
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):
@@ -43,6 +45,19 @@ class Weightless(TorchFunctionMode):  # type: ignore[misc]
         if _count(args, kwargs) > SMALL:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
+
+
+_MOVES = frozenset({torch.Tensor.to, torch.Tensor.cpu, torch.Tensor.cuda})
+
+
+def _cast(func: Any, tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """`to`, `cpu`, `cuda` of a tensor without numbers: it stays where it is and takes the type."""
+    if func is not torch.Tensor.to:
+        return tensor
+    types = [a.dtype if isinstance(a, torch.Tensor) else a for a in (*args, *kwargs.values())]
+    dtype = next((t for t in types if isinstance(t, torch.dtype)), tensor.dtype)
+    cast: torch.Tensor = func(tensor, dtype, copy=bool(kwargs.get("copy", False)))
+    return cast
 
 
 _GEOMETRY = frozenset(

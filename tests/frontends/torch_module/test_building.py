@@ -55,3 +55,20 @@ def test_outside_the_mode_nothing_has_changed() -> None:
     layer = nn.Linear(1000, 1000)
     assert not layer.weight.is_meta
     assert float(layer.weight.detach().std()) > 0
+
+
+def test_tensors_without_numbers_may_be_moved_and_cast() -> None:
+    class Moves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            table = torch.zeros(1000, 100)
+            small = torch.zeros(2, dtype=torch.float16)
+            self.register_buffer("halved", table.to(device="cpu", dtype=torch.float16))
+            self.register_buffer("like", table.to(small).cpu())
+            self.register_buffer("same", table.to("cpu"))
+
+    with Weightless():
+        module = Moves()
+    types = {name: buffer.dtype for name, buffer in module.named_buffers()}
+    assert types == {"halved": torch.float16, "like": torch.float16, "same": torch.float32}
+    assert all(buffer.is_meta for buffer in module.buffers())

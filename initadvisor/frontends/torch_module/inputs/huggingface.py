@@ -221,6 +221,8 @@ _RULES: dict[str, Callable[[Maker], Any]] = {
     "future_time_features": lambda m: floats(
         BATCH, int(m.find("prediction_length", default=32)), int(m.find("num_time_features", default=1))
     ),
+    "past_values_padding": lambda m: torch.zeros_like(m.value("past_values"), dtype=torch.long, device="cpu"),
+    "freq": lambda m: torch.zeros(BATCH, 1, dtype=torch.long),
     "past_observed_mask": lambda m: m.series(m.window(), "num_input_channels", "input_size"),
     "static_categorical_features": lambda m: tokens(BATCH, int(m.find("num_static_categorical_features", default=1))),
     "states": lambda m: floats(BATCH, LENGTH, int(m.find("state_dim", default=17))),

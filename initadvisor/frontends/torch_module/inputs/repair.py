@@ -16,7 +16,7 @@ from initadvisor.frontends.torch_module.inputs import huggingface, signature
 from initadvisor.frontends.torch_module.inputs.containers import fields
 from initadvisor.frontends.torch_module.inputs.edits import arguments, behind, exchanged, input_at, resized, scaled
 from initadvisor.frontends.torch_module.inputs.messages import placeholders, spelled_out
-from initadvisor.frontends.torch_module.inputs.sizes import ranks, table_lengths, widths
+from initadvisor.frontends.torch_module.inputs.sizes import LARGEST, ranks, table_lengths, widths
 from initadvisor.frontends.torch_module.inputs.trial import NO_GUESS, Trial, floats, tokens
 
 
@@ -97,19 +97,15 @@ def too_small(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterato
     for label, value in arguments(trial):
         if isinstance(value, torch.Tensor) and value.dim() in (3, 4, 5) and value.is_floating_point():
             for factor in (2, 4, 8):
-                if value.shape[-1] * factor <= _LARGEST:
+                if value.shape[-1] * factor <= LARGEST:
                     yield exchanged(trial, label, scaled(value, value.shape[-1] * factor))
-
-
-_LARGEST = 4096
-"""Pixels or samples along one axis up to which inputs are enlarged."""
 
 
 def multiples(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
     """`length 1 is not a multiple of 1920`, `must be divisible by 32`: the next such size."""
     match = re.search(r"(?:multiple of|divisible by)\D{0,40}?(\d+)", failed.text)
     unit = int(match.group(1)) if match is not None else 0
-    if not 1 < unit <= _LARGEST:
+    if not 1 < unit <= LARGEST:
         return
     for label, value in arguments(trial):
         if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dim() > 1:
@@ -122,13 +118,28 @@ def multiples(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterato
 
 
 def told_size(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
-    """`Input height (224) doesn't match model (336)`, `Input image size (224*224) doesn't match model (336*336)`."""
-    match = re.search(r"[^\d(]\((\d+)\D?(\d+)?\) (?:doesn't|does not) match\D*\((\d+)", failed.text)
+    """`Input height (224) doesn't match model (336)`, `Input image size (448*224) doesn't match model (224*224)`."""
+    match = re.search(r"[^\d(]\((\d+)\D?(\d+)?\) (?:doesn't|does not) match\D*\((\d+)\D?(\d+)?", failed.text)
     if match is None:
         return
+    got, wanted = (int(match.group(g)) for g in (1, 3))
     for label, value in arguments(trial):
-        if isinstance(value, torch.Tensor) and value.dim() >= 4 and int(match.group(1)) in value.shape[-2:]:
-            yield exchanged(trial, label, scaled(value, int(match.group(3))))
+        if not isinstance(value, torch.Tensor) or value.dim() < 4 or not value.is_floating_point():
+            continue
+        if got in value.shape[-2:]:
+            yield exchanged(trial, label, scaled(value, wanted))
+    if match.group(2) and match.group(4):  # several images were put together on the way
+        rows, columns = wanted / got, int(match.group(4)) / int(match.group(2))
+        kwargs, args = ({k: _stretched(v, rows, columns) for k, v in trial.kwargs.items()}, trial.args)
+        yield replace(trial, args=tuple(_stretched(v, rows, columns) for v in args), kwargs=kwargs)
+
+
+def _stretched(value: Any, rows: float, columns: float) -> Any:
+    """An image of other proportions, and anything else as it is."""
+    if not isinstance(value, torch.Tensor) or value.dim() < 4 or not value.is_floating_point():
+        return value
+    height, width = round(value.shape[-2] * rows), round(value.shape[-1] * columns)
+    return floats(*value.shape[:-2], max(height, 1), max(width, 1), dtype=value.dtype)
 
 
 def types(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:

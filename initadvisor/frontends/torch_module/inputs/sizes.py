@@ -42,9 +42,12 @@ def widths(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[T
         for ratio in ((wanted / got) ** 0.5, wanted / got):
             size = max(round(own.shape[-1] * ratio), 1)
             for near in (0, 1, -1, 2, -2, 4, -4, 8, -8):
-                if size + near > 0:
+                if 0 < size + near <= LARGEST:
                     yield exchanged(trial, name, scaled(own, size + near))
 
+
+LARGEST = 4096
+"""Pixels or samples along one axis up to which inputs are enlarged."""
 
 _SHAPING = frozenset(
     {
