@@ -153,5 +153,7 @@ def checker_of(settings: Config, options: dict[str, Any]) -> Checker:
                 allow_pickle=options["allow_pickle"],
                 allow_external_symlinks=options["allow_external_symlinks"],
             ),
+            preset=settings.preset,
+            policy=settings.policy,
         )
     )

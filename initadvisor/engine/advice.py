@@ -12,7 +12,7 @@ from initadvisor.rules.vocabulary import clean_text
 if TYPE_CHECKING:
     from initadvisor.analysis.facts import TensorFacts
     from initadvisor.graph import Graph
-    from initadvisor.plan import Plan
+    from initadvisor.plan import Override, Plan
 
 RECOMMENDED = "recommended"
 """The `initializer` of a rule's fix that leaves the choice to the layer's place."""
@@ -24,14 +24,18 @@ def advised(
     findings: Sequence[Finding],
     layers: Iterable[LayerRow],
     command: str | None = None,
+    *,
+    preset: str | None = None,
+    policy: Sequence[Override] = (),
 ) -> tuple[tuple[Finding, ...], tuple[LayerRow, ...]]:
     """The findings with "recommended" replaced by a method and its parameters, the layers with what they call for.
 
+    preset, policy: what the user's own configuration asks for, which `initadvisor fix` follows too.
     command: what draws anew the parameters at fault; a finding gets it where its own parameter is among them.
     """
     from initadvisor.plan import advise
 
-    plan = advise(graph, measured, findings)
+    plan = advise(graph, measured, findings, preset=preset or "default", policy=policy)
     chosen = _by_parameter(plan)
     rows = tuple(
         row.model_copy(update={"recommended": chosen[row.weight]}) if row.weight in chosen else row for row in layers

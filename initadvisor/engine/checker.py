@@ -18,6 +18,7 @@ from initadvisor.rules import CompiledRule, Judgement, Rule, RuleSet, discover, 
 if TYPE_CHECKING:
     from initadvisor.engine.look import View
     from initadvisor.graph import Graph
+    from initadvisor.plan import Override
     from initadvisor.report import Report
 
 Progress = Callable[..., None]
@@ -25,7 +26,10 @@ Progress = Callable[..., None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings:
-    """Which rules run, with what parameters, and how targets are read."""
+    """Which rules run, with what parameters, how targets are read, and what advice starts from.
+
+    preset, policy: as `initadvisor.advise` takes them; they decide what a report recommends, and no verdict.
+    """
 
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
@@ -34,6 +38,8 @@ class CheckSettings:
     rules_dirs: Sequence[Path | str] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     load: LoadOptions = field(default_factory=LoadOptions)
+    preset: str | None = None
+    policy: Sequence[Override] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,16 @@ class Checker:
         done = self.examine(target, load=load, progress=progress)
         command = fix_command(target, self.settings, load or self.settings.load)
         way = explained(done.graph, done.view.forecast, explain) if explain is not None else None
-        return report_of(done.graph, done.view, done.judgement, self.settings_digest, command, way)
+        return report_of(
+            done.graph,
+            done.view,
+            done.judgement,
+            self.settings_digest,
+            command,
+            way,
+            preset=self.settings.preset,
+            policy=self.settings.policy,
+        )
 
     def not_checked(self, target: Any, error: BaseException) -> Report:
         """The report of a target that could not be read."""
@@ -122,7 +137,10 @@ class Checker:
         ]
         load = self.settings.load
         options = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
-        text = json.dumps([rules, options], sort_keys=True, default=str)
+        advice = [[each.pattern, each.spec and each.spec.to_json()] for each in self.settings.policy]
+        # Settings without a policy of their own keep the digest that they had before there were any.
+        asked = [self.settings.preset, advice] if self.settings.preset or advice else []
+        text = json.dumps([rules, options, *asked], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

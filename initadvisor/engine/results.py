@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from initadvisor.engine.explaining import signal_rows
@@ -14,6 +15,7 @@ from initadvisor.rules.vocabulary import clean_text
 if TYPE_CHECKING:
     from initadvisor.engine.look import View
     from initadvisor.graph import Graph
+    from initadvisor.plan import Override
 
 
 def report_of(
@@ -23,11 +25,19 @@ def report_of(
     settings_digest: str,
     command: str | None = None,
     explanation: Explanation | None = None,
+    *,
+    preset: str | None = None,
+    policy: Sequence[Override] = (),
 ) -> Report:
-    """The report of a target that was examined; `command` is what fixes it, where something can."""
+    """The report of a target that was examined.
+
+    command: what fixes it, where something can. preset, policy: what the user wants weights to be drawn from.
+    """
     from initadvisor.engine.advice import advised
 
-    findings, layers = advised(graph, view.measured, judgement.findings, view.layers, command)
+    findings, layers = advised(
+        graph, view.measured, judgement.findings, view.layers, command, preset=preset, policy=policy
+    )
     coverage = CoverageRow(
         parameters=min(1.0, graph.coverage.parameters),
         operators=min(1.0, graph.coverage.operators),

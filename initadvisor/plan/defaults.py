@@ -9,6 +9,7 @@ from initadvisor.graph import Graph, Layer
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import RECIPES, Choice, Choices
 from initadvisor.initializers.recipes.places import Branch, branches, in_blocks, unit_norms, zero_biases
+from initadvisor.plan.balance import balanced
 from initadvisor.plan.critical import critical, is_saturating
 from initadvisor.plan.gains import recommended_gain
 from initadvisor.plan.stretch import stretches
@@ -18,6 +19,10 @@ DEEP = 10
 
 VERY_DEEP = 30
 """Convolutions of a plain stretch from which on only delta-orthogonal kernels keep the signal (arXiv 1806.05393)."""
+
+LARGEST = 2.0e10
+"""Multiplications that orthogonalising a matrix may take, some seconds. Wider layers need it less: the noise that
+independent weights add is the sum of the inverse widths (Hanin and Rolnick 2018, arXiv 1803.01719)."""
 
 RECTIFIERS = {"relu": 0.0, "relu6": 0.0, "leaky_relu": 0.01, "prelu": 0.25}
 _NO_STREAM = ("head", "router", "lora_a", "lora_b", "squeeze_excite", "modulation")
@@ -38,7 +43,9 @@ def default_choices(graph: Graph) -> Choices:
         if choice is not None:
             chosen[layer.weight] = choice
     chosen |= RECIPES["recurrent"](graph)
-    return chosen | _residual(graph, chosen)
+    chosen |= _residual(graph, chosen)
+    plain = {layer.name: layer for layer in graph.layers if _plain(layer, place.get(layer.name, (1, 1))[1])}
+    return chosen | balanced(graph, chosen, plain)
 
 
 def stack_gains(graph: Graph) -> dict[str, tuple[float, bool]]:
@@ -79,7 +86,7 @@ def _linear(layer: Layer, place: int, length: int) -> Choice:
         return special(layer)
     gain, centred, reason = _stacked(layer, place, length)
     activation = layer.activation
-    if _plain(layer, length) and (length >= DEEP or is_saturating(activation)):
+    if _plain(layer, length) and (length >= DEEP or is_saturating(activation)) and _work(layer) <= LARGEST:
         return Choice(in_blocks(layer, _isometry(layer, gain, length, centred)), reason)
     if activation is not None and activation.name in RECTIFIERS and "behind_gate" not in layer.attrs:
         slope = dict(activation.params).get("negative_slope", RECTIFIERS[activation.name])
@@ -89,6 +96,12 @@ def _linear(layer: Layer, place: int, length: int) -> Choice:
         return Choice(in_blocks(layer, InitSpec("lecun_normal")), reason)
     spec = InitSpec("variance_scaling", {"scale": gain * gain, "mode": "fan_in", "distribution": "normal"})
     return Choice(in_blocks(layer, spec), reason)
+
+
+def _work(layer: Layer) -> float:
+    """Multiplications of a QR decomposition of the layer's matrix."""
+    fans = float(layer.fan_in or 0), float(layer.fan_out or 0)
+    return min(fans) ** 2 * max(fans)
 
 
 def _isometry(layer: Layer, gain: float, length: int, centred: bool) -> InitSpec:

@@ -34,6 +34,27 @@ def test_findings_exit_with_1_and_name_the_layer(tmp_path: Path) -> None:
     assert "coverage 100% of parameters" in done.stdout.splitlines()[-1]
 
 
+def test_a_report_recommends_what_the_configuration_asks_for(tmp_path: Path) -> None:
+    mlp(tmp_path / "m.onnx", gain=0.1, depth=4)
+
+    def recommended() -> dict[str, str | None]:
+        done = run("check", "m.onnx", "--output-format", "json", cwd=tmp_path)
+        report = json.loads(done.stdout)
+        report = report[0] if isinstance(report, list) else report
+        methods = {f["subject"]["tensor"]: f["fix"]["method"] for f in report["findings"] if f["subject"]["tensor"]}
+        assert methods, done.stdout
+        for layer in report["layers"]:
+            if layer["weight"] in methods:
+                assert layer["recommended"]["method"] == methods[layer["weight"]]
+        return methods
+
+    assert set(recommended().values()) == {"kaiming_normal"}
+    (tmp_path / "initadvisor.toml").write_text('preset = "orthogonal"\n[policy]\n"fc1" = {method = "identity"}\n')
+    found = recommended()
+    assert found.pop("fc1.weight") == "identity"
+    assert set(found.values()) == {"orthogonal"}
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
