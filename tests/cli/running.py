@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_COLOURS = ("NO_COLOR", "COLUMNS", "FORCE_COLOR")
 
 
 def run(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -24,9 +28,30 @@ def run(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None) 
     )
 
 
+def here(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has everything imported: for files alone, as references would stay imported."""
+    from initadvisor.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    kept = {key: os.environ.pop(key) for key in _COLOURS if key in os.environ}
+    try:
+        with (
+            contextlib.chdir(cwd),
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main(args)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    finally:
+        os.environ.update(kept)
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+
+
 def environment(more: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of a test process: the package under test is importable, one thread, no colour settings."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    kept = {key: value for key, value in os.environ.items() if key not in _COLOURS}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(more or {})}
 

@@ -9,7 +9,7 @@ import pytest
 
 from initadvisor.plan import Plan
 from tests.cli.models import mlp, poisoned
-from tests.cli.running import imported, run
+from tests.cli.running import here, imported, run
 
 
 def test_text_says_what_from_what_and_why(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_text_says_what_from_what_and_why(tmp_path: Path) -> None:
 
 def test_json_is_a_plan_and_goes_to_a_file(tmp_path: Path) -> None:
     mlp(tmp_path / "m.onnx", gain=1.0)
-    done = run("advise", "m.onnx", "--emit", "json", "--output-file", "plan.json", "--seed", "5", cwd=tmp_path)
+    done = here("advise", "m.onnx", "--emit", "json", "--output-file", "plan.json", "--seed", "5", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     plan = Plan.from_json((tmp_path / "plan.json").read_text())
     assert (plan.seed, plan.target, len(plan)) == (5, "m.onnx", 20)
@@ -36,7 +36,7 @@ def test_json_is_a_plan_and_goes_to_a_file(tmp_path: Path) -> None:
 
 def test_json_has_no_number_that_json_does_not_have(tmp_path: Path) -> None:
     poisoned(tmp_path / "bad.onnx", depth=2)
-    done = run("advise", "bad.onnx", "--emit", "json", cwd=tmp_path)
+    done = here("advise", "bad.onnx", "--emit", "json", cwd=tmp_path)
 
     def refuse(word: str) -> None:
         raise AssertionError(word)
@@ -54,7 +54,7 @@ def test_code_is_python_and_that_for_pytorch_mends_the_model(tmp_path: Path) -> 
     )
     mlp(tmp_path / "m.onnx", depth=2)
     for framework in ("keras", "flax"):
-        done = run("advise", "m.onnx", "--emit", framework, cwd=tmp_path)
+        done = here("advise", "m.onnx", "--emit", framework, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         compile(done.stdout, framework, "exec")
         assert "def init_weights" in done.stdout
@@ -68,7 +68,7 @@ def test_code_is_python_and_that_for_pytorch_mends_the_model(tmp_path: Path) -> 
 
 def test_only_flagged_says_what_is_left(tmp_path: Path) -> None:
     mlp(tmp_path / "good.onnx")
-    done = run("advise", "good.onnx", "--only-flagged", cwd=tmp_path)
+    done = here("advise", "good.onnx", "--only-flagged", cwd=tmp_path)
     assert done.stdout.startswith("good.onnx: 0 of 20 parameters drawn anew")
     assert "not asked for: fc0.weight" in done.stdout
     assert "and 14 more" in done.stdout
@@ -82,7 +82,7 @@ def test_the_policy_of_the_configuration_wins_over_a_preset(tmp_path: Path) -> N
     )
 
     def methods(*more: str) -> dict[str, str]:
-        done = run("advise", "m.onnx", "--emit", "json", *more, cwd=tmp_path)
+        done = here("advise", "m.onnx", "--emit", "json", *more, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return {step["parameter"]: step["method"] for step in json.loads(done.stdout)["steps"]}
 
@@ -104,7 +104,7 @@ def test_the_policy_of_the_configuration_wins_over_a_preset(tmp_path: Path) -> N
 )
 def test_what_cannot_be_done_exits_with_2(tmp_path: Path, args: list[str], said: str) -> None:
     mlp(tmp_path / "m.onnx", depth=2)
-    done = run("advise", *args, cwd=tmp_path)
+    done = here("advise", *args, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
