@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from math import sqrt
@@ -19,6 +20,7 @@ from initadvisor.apply.emit import emit
 from initadvisor.errors import UsageError
 from initadvisor.initializers import InitSpec, Key
 from initadvisor.plan import Plan, PlanStep, overrides
+from tests.integration import faults
 from tests.plan.plans import plan_of
 
 MODEL = """
@@ -94,6 +96,56 @@ np.savez("out.npz", **{n: p.detach().numpy() for n, p in model.named_parameters(
     assert np.abs(found["plain.2.weight"].sum(1)).max() < 1e-5
     hidden = found["cell.weight_hh_l0"][:24]
     assert np.abs(hidden @ hidden.T - np.eye(24)).max() < 1e-5
+
+
+HOSTS = {
+    "resnet18": (faults.RESNET18.build, (1, 3, 64, 64)),
+    "wide_mlp": (faults.wide_mlp, (4, 64)),
+    "xavier_stack": (faults.xavier_stack, (4, 64)),
+    "sigmoid_stack": (faults.sigmoid_stack, (4, 64)),
+}
+
+
+def sample(values: np.ndarray) -> np.ndarray:
+    """At most 20,000 elements, evenly spread."""
+    flat = values.reshape(-1)
+    return flat[:: len(flat) // 20_000 + 1]
+
+
+def test_pytorch_code_draws_the_plans_of_the_models_that_faults_are_planted_in(tmp_path):
+    """All of them in one process, from a copy of the file that builds them."""
+    plans = {name: plan_of(build(), shape) for name, (build, shape) in HOSTS.items()}
+    for name, plan in plans.items():
+        (tmp_path / f"weights_{name}.py").write_text(emit(plan, "pytorch"))
+    shutil.copy(faults.__file__, tmp_path / "faults.py")
+    run(
+        tmp_path,
+        """
+import importlib, sys, faults, numpy as np, torch
+for name in ("resnet18", "wide_mlp", "xavier_stack", "sigmoid_stack"):
+    model = faults.RESNET18.build() if name == "resnet18" else getattr(faults, name)()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.fill_(7.0)
+    torch.manual_seed(1)
+    importlib.import_module(f"weights_{name}").init_weights(model)
+    flat = {n: p.detach().numpy().reshape(-1) for n, p in model.named_parameters()}
+    np.savez(f"{name}.npz", **{n: v[:: len(v) // 20_000 + 1] for n, v in flat.items()})
+assert "initadvisor" not in sys.modules
+""",
+    )
+    drawn = 0
+    for name, plan in plans.items():
+        found = np.load(tmp_path / f"{name}.npz")
+        for step in plan.draws:
+            ours = sample(step.spec.draw(step.shape, Key(0, step.parameter), step.layout)).astype(np.float64)
+            theirs = found[step.parameter].astype(np.float64)
+            drawn += 1
+            if np.unique(ours).size < 4:
+                assert (np.sort(ours) == np.sort(theirs)).all(), (name, step.parameter)
+            else:
+                assert distance(ours, theirs) < 2.4, (name, step.parameter)  # 1e-5 for each of some 150
+    assert drawn > 150
 
 
 def test_running_the_code_twice_gives_other_numbers_and_a_torch_seed_the_same(tmp_path):
