@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from initadvisor.ops.gains import ScalarFunction
-from initadvisor.ops.quadrature import nodes
+from initadvisor.ops.quadrature import breakpoints, standard_nodes
 
 TERMS = 24
 """Hermite terms kept; what is left of the second moment is put at the next power."""
@@ -92,14 +92,14 @@ def dual(f: ScalarFunction, mean: float, variance: float) -> Dual:
     if variance <= 0.0:
         return _point(f, mean)
     std = math.sqrt(variance)
-    x, w = nodes(mean, std, f.kinks or ())
-    z = (x - mean) / std
+    borders = tuple(breakpoints(mean, std, f.kinks or ()))
+    z, w = standard_nodes(borders)
+    x = mean + std * z
     with np.errstate(all="ignore"):
         y = np.asarray(f.function(x), dtype=np.float64)
         slope = np.asarray(f.derivative(x), dtype=np.float64)
-    basis = _hermite(z)
-    weighted = np.stack([w * y, w * slope, w * slope * z], axis=1)
-    coefficients = basis @ weighted
+    weighted = np.stack([y, slope, slope * z], axis=1)
+    coefficients = _weighted_hermite(borders) @ weighted
     second, slope_second = float(w @ (y * y)), float(w @ (slope * slope))
     radial_second = float(w @ (slope * slope * z * z))
     return Dual(
@@ -120,6 +120,13 @@ def _point(f: ScalarFunction, mean: float) -> Dual:
     first = np.zeros(TERMS + 1)
     first[0] = 1.0
     return Dual(y, y * y, slope * slope, slope, 0.0, first * y * y, first * slope * slope, first * 0.0)
+
+
+@lru_cache(maxsize=128)
+def _weighted_hermite(borders: tuple[float, ...]) -> np.ndarray:
+    """Polynomials at the nodes of some panels, times their weights."""
+    z, w = standard_nodes(borders)
+    return _hermite(z) * w
 
 
 def _hermite(z: np.ndarray) -> np.ndarray:

@@ -50,9 +50,12 @@ def breakpoints(mean: float, std: float, kinks: Sequence[float] = ()) -> np.ndar
         centres = {0.0, *kinks}
         points += [(k - mean) / std for k in centres]
         if std > 1:
-            steps = [2.0**j for j in range(-1, 2 + math.ceil(math.log2(REACH * std)))]
-            points += [(k + s * step - mean) / std for k in centres for step in steps for s in (-1.0, 1.0)]
-    inside = np.unique([p for p in points if -REACH <= p <= REACH])
+            # in powers of two, so that nearby spreads share their panels
+            unit = 2.0 ** -math.ceil(math.log2(std))
+            steps = [unit * 2.0**j for j in range(-1, 2 + math.ceil(math.log2(REACH / unit)))]
+            points += [(k - mean) / std + s * step for k in centres for step in steps for s in (-1.0, 1.0)]
+    # (np.unique would import numpy.ma, which costs more than the prediction of a whole network)
+    inside = np.array(sorted({p for p in points if -REACH <= p <= REACH}))
     keep = np.concatenate([[True], np.diff(inside) > 1e-13])
     return np.asarray(inside[keep])
 
@@ -60,9 +63,15 @@ def breakpoints(mean: float, std: float, kinks: Sequence[float] = ()) -> np.ndar
 @lru_cache(maxsize=4096)
 def nodes(mean: float, std: float, kinks: tuple[float, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x and weights w with sum(w f(x)) = E[f(x)], x ~ N(mean, std^2)."""
-    borders = breakpoints(mean, std, kinks)
-    z, w = _panels(borders[:-1], borders[1:], _OPEN)
-    return mean + std * z.ravel(), w.ravel()
+    z, w = standard_nodes(tuple(breakpoints(mean, std, kinks)))
+    return mean + std * z, w
+
+
+@lru_cache(maxsize=256)
+def standard_nodes(borders: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for z ~ N(0, 1) on the panels between some borders."""
+    z, w = _panels(np.array(borders[:-1]), np.array(borders[1:]), _OPEN)
+    return z.ravel(), w.ravel()
 
 
 def _panels(low: np.ndarray, high: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:

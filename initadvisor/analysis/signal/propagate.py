@@ -283,7 +283,7 @@ def _of_constant(constant: np.ndarray, shape: tuple[int, ...]) -> Signal | None:
         return None
     made = independent(float(finite.mean()), float(np.mean(finite * finite)), plain(shape), free=True)
     whole = np.issubdtype(constant.dtype, np.integer)
-    return replace(made, distinct=bool(whole and np.unique(numbers).size == numbers.size))
+    return replace(made, distinct=bool(whole and len(set(numbers.ravel().tolist())) == numbers.size))
 
 
 def with_samples(signal: Signal, batch: int) -> Signal:

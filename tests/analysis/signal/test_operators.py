@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.analysis.signal.running import Predicted, both, predict
+from tests.analysis.signal.running import both, predict
 
 
 class Apply(nn.Module):
@@ -155,20 +155,6 @@ def test_a_batch_norm_in_eval_mode_uses_its_running_statistics() -> None:
     assert predict(norm.eval(), torch.randn(16, 32)).output == pytest.approx(0.25, rel=1e-3)
 
 
-@pytest.mark.parametrize("batch", [128])
-def test_batch_norm_without_skips_multiplies_the_gradient_as_published(batch: int) -> None:
-    """Yang et al. 2019, arXiv 1902.08129: 1.2112 a layer for ReLU, in the limit of a large batch."""
-    layers: list[nn.Module] = []
-    for _ in range(10):
-        layers += [nn.Linear(128, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU()]
-    predicted = predict(nn.Sequential(*layers), torch.randn(batch, 128))
-    factors = [
-        math.sqrt(predicted.gradient(f"{3 * i}.weight") / predicted.gradient(f"{3 * i + 3}.weight"))
-        for i in range(2, 7)
-    ]
-    assert factors == pytest.approx([1.2112] * 5, rel=0.02)
-
-
 POOLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "max": lambda x: F.max_pool2d(torch.relu(x), 2),
     "max overlapping": lambda x: F.max_pool2d(torch.relu(x), 3, 2, 1),
@@ -294,13 +280,3 @@ def test_weights_with_a_mean_add_up_coherently() -> None:
 
     predicted, real = both(make, lambda: (torch.randn(4096, 200),), seeds=4)
     assert predicted.output == pytest.approx(real.output, rel=0.02)
-
-
-def test_an_operator_without_statistics_is_listed_and_not_passed_through() -> None:
-    class Odd(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.linalg.qr(x)[0] + 1
-
-    predicted: Predicted = predict(nn.Sequential(nn.Linear(8, 8), Odd()), torch.randn(8, 8))
-    assert any("qr" in name for name in predicted.run.unknown)
-    assert predicted.run.forward[predicted.graph.outputs[0]] is None
