@@ -126,7 +126,7 @@ def _point(f: ScalarFunction, mean: float) -> Dual:
 def _weighted_hermite(borders: tuple[float, ...]) -> np.ndarray:
     """Polynomials at the nodes of some panels, times their weights."""
     z, w = standard_nodes(borders)
-    return _hermite(z) * w
+    return np.asarray(_hermite(z) * w)
 
 
 def _hermite(z: np.ndarray) -> np.ndarray:
