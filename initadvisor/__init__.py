@@ -1,6 +1,7 @@
 """initadvisor: a linter and advisor for the state that a neural network is in before training.
 
     report = initadvisor.check(model)
+    report = initadvisor.probe(model, batch)
     plan = initadvisor.advise(model)
     initadvisor.apply(model, plan)
 
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
+    from initadvisor.engine.probing import probe
     from initadvisor.errors import InitAdvisorError
     from initadvisor.plan import Plan
     from initadvisor.report import Report
 
 __version__ = "0.1.0"
 
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check"]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "probe"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
@@ -36,8 +38,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name == "apply":  # a package that can be called: importing it binds the name
-        return import_module("initadvisor.apply")
+    if name in ("apply", "probe"):  # a package that can be called: importing it binds the name
+        return import_module(f"initadvisor.{name}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from initadvisor.cli.formats import FORMATS, OutputType, outputs_of, print_reports
+from initadvisor.cli.formats import outputs_of, print_reports, report_options
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
 from initadvisor.cli.options import checker_of, configuration_of, reading_options, rule_options
 from initadvisor.errors import InitAdvisorError, UsageError
@@ -17,28 +16,13 @@ from initadvisor.errors import InitAdvisorError, UsageError
 if TYPE_CHECKING:
     from initadvisor.engine import Checker
     from initadvisor.report import Report
-
-_SEVERITIES = ("error", "warning", "info")
+    from initadvisor.rules.rule import Severity
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="TARGET...")
 @rule_options
-@click.option(
-    "--output-format",
-    "outputs",
-    type=OutputType(),
-    multiple=True,
-    help=f"{', '.join(FORMATS)}; several, each to its own file, such as sarif:out.sarif.  [default: full]",
-)
-@click.option(
-    "--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here, not to stdout."
-)
-@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 from this severity on.  [default: error]")
-@click.option(
-    "--exit-zero", is_flag=True, help="Exit with 0 even with findings; what could not be checked still exits with 2."
-)
-@click.option("--strict", is_flag=True, help="Exit with 2 where a selected rule could not be evaluated.")
+@report_options
 @click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
 @reading_options
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
@@ -60,6 +44,11 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     reports = [_check_one(checker, target, options, session) for target in targets]
     fail_on = options["fail_on"] or settings.fail_on
     print_reports(reports, checker, outputs, fail_on, options["quiet"])
+    return verdict_code(reports, options, fail_on)
+
+
+def verdict_code(reports: list[Report], options: dict[str, Any], fail_on: Severity) -> int:
+    """The exit code of a run: not checked before findings before nothing found."""
     if any(report.verdict == "not_checked" for report in reports):
         return EXIT_NOT_CHECKED
     if options["strict"] and any(report.not_evaluated for report in reports):
@@ -77,13 +66,14 @@ def _check_one(checker: Checker, target: str, options: dict[str, Any], session: 
         with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not options["quiet"]) as progress:
             report = checker.check(target, progress=progress, explain=options["explain"])
     except Exception as error:
-        fail(error if isinstance(error, InitAdvisorError) else _internal(target, error), session)
+        fail(error if isinstance(error, InitAdvisorError) else internal(target, error), session)
         return checker.not_checked(target, error)
     if report.error is not None:
         click.echo(f"error: {report.error.message}", err=True)
     return report
 
 
-def _internal(target: str, error: Exception) -> Exception:
+def internal(target: str, error: Exception) -> Exception:
+    """An error that nobody meant, with the target that it came up on."""
     error.add_note(f"while checking {target}")
     return error

@@ -59,6 +59,38 @@ class OutputType(click.ParamType):  # type: ignore[type-arg]  # generic from cli
         return f"({', '.join(FORMATS)})"
 
 
+_REPORT = (
+    click.option(
+        "--output-format",
+        "outputs",
+        type=OutputType(),
+        multiple=True,
+        help=f"{', '.join(FORMATS)}; several, each to its own file, such as sarif:out.sarif.  [default: full]",
+    ),
+    click.option(
+        "--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here, not to stdout."
+    ),
+    click.option(
+        "--fail-on",
+        type=click.Choice(("error", "warning", "info")),
+        help="Exit with 1 from this severity on.  [default: error]",
+    ),
+    click.option(
+        "--exit-zero",
+        is_flag=True,
+        help="Exit with 0 even with findings; what could not be checked still exits with 2.",
+    ),
+    click.option("--strict", is_flag=True, help="Exit with 2 where a selected rule could not be evaluated."),
+)
+
+
+def report_options(function: Any) -> Any:
+    """How a report is written, and what makes the exit code."""
+    for option in reversed(_REPORT):
+        function = option(function)
+    return function
+
+
 def outputs_of(given: Sequence[Output], file: Path | None) -> list[Output]:
     """The outputs that were asked for, "full" to stdout if none; raises UsageError where two want the same place."""
     wanted = list(given) or [Output("full")]

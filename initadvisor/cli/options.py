@@ -13,6 +13,7 @@ from initadvisor.errors import UsageError
 if TYPE_CHECKING:
     from initadvisor.config import Config
     from initadvisor.engine import Checker
+    from initadvisor.engine.checker import Purpose
 
 
 def _listed(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,7 +134,7 @@ def configuration_of(options: dict[str, Any]) -> Config:
     return config.read(path) if path else config.find(Path.cwd())
 
 
-def checker_of(settings: Config, options: dict[str, Any]) -> Checker:
+def checker_of(settings: Config, options: dict[str, Any], purpose: Purpose = "check") -> Checker:
     """The checker that a configuration and the options of a command ask for."""
     from initadvisor.engine import Checker, CheckSettings
     from initadvisor.frontends.options import LoadOptions
@@ -155,5 +156,6 @@ def checker_of(settings: Config, options: dict[str, Any]) -> Checker:
             ),
             preset=settings.preset,
             policy=settings.policy,
-        )
+        ),
+        purpose=purpose,
     )

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from initadvisor.engine.command import fix_command
 from initadvisor.engine.results import first_sentence, report_of, report_of_failure
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.rules import CompiledRule, Judgement, Rule, RuleSet, discover, evaluate, override, select
+from initadvisor.rules.selection import is_named
 
 if TYPE_CHECKING:
     from initadvisor.engine.look import View
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
 
 Progress = Callable[..., None]
+Purpose = Literal["check", "probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +56,13 @@ class Examination:
 class Checker:
     """Settings with their rules compiled once, for as many targets as there are."""
 
-    def __init__(self, settings: CheckSettings | None = None, rules: RuleSet | None = None) -> None:
-        """Reads the rule files, unless a set is given; raises RuleError or UsageError where they cannot be used."""
+    def __init__(
+        self, settings: CheckSettings | None = None, rules: RuleSet | None = None, purpose: Purpose = "check"
+    ) -> None:
+        """Reads the rule files, unless a set is given; raises RuleError or UsageError where they cannot be used.
+
+        purpose: a check leaves out the rules that need a probe, and a probe all others, unless a selector names them.
+        """
         self.settings = settings or CheckSettings()
         known = rules if rules is not None else discover(Path(folder) for folder in self.settings.rules_dirs)
         chosen = select(
@@ -65,7 +72,9 @@ class Checker:
             extend_select=self.settings.extend_select,
             preview=self.settings.preview,
         )
-        self.rules: list[Rule] = override(chosen, self.settings.params, known)
+        named = (*self.settings.select, *self.settings.extend_select)
+        meant = [r for r in chosen if ("probe" in r.active.needs) == (purpose == "probe") or is_named(r, named)]
+        self.rules: list[Rule] = override(meant, self.settings.params, known)
 
     @cached_property
     def compiled(self) -> list[CompiledRule]:
@@ -85,7 +94,7 @@ class Checker:
         from initadvisor.engine.look import look
 
         compiled = self.compiled
-        tell = progress or _silent
+        tell = progress or silent
         tell("reading")
         graph = structure.describe(frontends.load(target, load or self.settings.load))
         view = look(graph, tell)
@@ -144,5 +153,5 @@ class Checker:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _silent(*_: Any) -> None:
+def silent(*_: Any) -> None:
     """Tell nobody."""

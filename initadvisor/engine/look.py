@@ -42,7 +42,11 @@ def vocabulary() -> Vocabulary:
     return read_vocabulary(SCOPES)
 
 
-def look(graph: Graph, tell: Callable[..., None]) -> View:
+Enrich = Callable[[str, str, Mapping[str, "BaseModel"]], None]
+"""Adds what was measured otherwise to the facts of a subject: called with (scope, name, facts by group)."""
+
+
+def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None) -> View:
     """Measure the tensors of a described graph and gather the facts of every subject."""
     from initadvisor.analysis import facts
     from initadvisor.analysis.forecast import foresee
@@ -54,6 +58,8 @@ def look(graph: Graph, tell: Callable[..., None]) -> View:
     subjects: dict[str, list[Subject]] = {scope: [] for scope in facts.SCOPES}
     flat: dict[tuple[int, str], tuple[BaseModel, dict[str, FactValue]]] = {}
     for scope, name, tensor, groups in facts.collect(graph, measured, forecast):
+        if enrich is not None:
+            enrich(scope, name, groups)
         known: dict[str, FactValue] = {}
         for group, model in groups.items():
             # The whole network and each tensor serve several subjects: flatten them once, and keep them so that no

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from initadvisor.engine.checker import Checker, CheckSettings
+from initadvisor.engine.checker import Checker, CheckSettings, Purpose
+from initadvisor.engine.probing import make_prober
 from initadvisor.errors import RuleError
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.rules import Finding, NotEvaluated, Rule, RuleSet, collect, discover, rule_files
@@ -60,16 +61,32 @@ class Checkers:
     def of(self, rule: Rule) -> CheckExample:
         """The check for the examples of one rule."""
         extra = (rule.id,) if rule.status != "stable" else ()
-        key = "".join(extra)
+        purpose: Purpose = "probe" if "probe" in rule.active.needs else "check"
+        key = purpose + "".join(extra)
         if key not in self._made:
-            self._made[key] = Checker(CheckSettings(extend_select=extra), self._known)
+            self._made[key] = Checker(CheckSettings(extend_select=extra), self._known, purpose)
         checker = self._made[key]
+        if purpose == "probe":
+            return lambda variables: _probe(checker, variables)
 
         def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
             report = checker.check(variables["model"], load=_load_options(variables))
             return report.findings, report.not_evaluated
 
         return check
+
+
+_PROBE_OPTIONS = ("steps", "optimizer", "device", "precision", "noise", "jacobian", "sharpness", "lookahead")
+
+
+def _probe(checker: Checker, variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
+    """Probe what an example built, with the settings that it names as variables."""
+    options = {name: variables[name] for name in _PROBE_OPTIONS if name in variables}
+    prober = make_prober(checker.settings, checker=checker, **options)
+    report = prober.probe(
+        variables["model"], variables.get("batch"), variables.get("loss"), load=_load_options(variables)
+    )
+    return report.findings, report.not_evaluated
 
 
 def _load_options(variables: Mapping[str, Any]) -> LoadOptions:

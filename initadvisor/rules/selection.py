@@ -40,6 +40,11 @@ def select(
     return kept
 
 
+def is_named(rule: Rule, selectors: Iterable[str]) -> bool:
+    """Whether a selector other than ALL asks for this rule."""
+    return any(_specificity(selector, rule) > 0 for selector in selectors)
+
+
 def _runs(rule: Rule, chosen: list[str], dropped: list[str], preview: bool) -> bool:
     wanted = max(_specificity(selector, rule) for selector in chosen)
     unwanted = max((_specificity(selector, rule) for selector in dropped), default=-1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from initadvisor.analysis.facts.layer import LayerFacts
 from initadvisor.analysis.facts.model import ModelFacts
 from initadvisor.analysis.facts.norm import NormFacts
+from initadvisor.analysis.facts.probe import LayerProbeFacts, ModelProbeFacts, ParameterProbeFacts
 from initadvisor.analysis.facts.signal import LayerSignalFacts, ModelSignalFacts
 from initadvisor.analysis.facts.stretch import PeerFacts, ResidualFacts, StretchFacts
 from initadvisor.analysis.facts.tensor import DrawFacts, TensorFacts
@@ -22,10 +23,13 @@ __all__ = [
     "SCOPES",
     "DrawFacts",
     "LayerFacts",
+    "LayerProbeFacts",
     "LayerSignalFacts",
     "ModelFacts",
+    "ModelProbeFacts",
     "ModelSignalFacts",
     "NormFacts",
+    "ParameterProbeFacts",
     "PeerFacts",
     "ResidualFacts",
     "StretchFacts",

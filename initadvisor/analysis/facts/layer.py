@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.probe import LayerProbeFacts
 from initadvisor.analysis.facts.signal import LayerSignalFacts
 from initadvisor.analysis.facts.stretch import PeerFacts, StretchFacts
 
@@ -110,3 +111,4 @@ class LayerFacts(BaseModel):
     stretch: StretchFacts | None = measure("The un-normalised stretch that ends in this layer")
     peers: PeerFacts | None = measure("How its scale stands among layers of its kind")
     signal: LayerSignalFacts | None = measure("The signal predicted at this layer")
+    probe: LayerProbeFacts | None = measure("What a probe measured at its output")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.probe import ModelProbeFacts
 from initadvisor.analysis.facts.signal import ModelSignalFacts
 from initadvisor.analysis.facts.stretch import ResidualFacts
 
@@ -47,3 +48,4 @@ class ModelFacts(BaseModel):
     zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
     residual: ResidualFacts | None = measure("The residual stream")
     signal: ModelSignalFacts | None = measure("The signal predicted for the whole model")
+    probe: ModelProbeFacts | None = measure("What a probe measured")

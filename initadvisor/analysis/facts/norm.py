@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.probe import LayerProbeFacts
 
 
 class NormFacts(BaseModel):
@@ -31,3 +32,4 @@ class NormFacts(BaseModel):
     running_var_min: float | None = measure("Smallest running variance", "activation^2")
     running_var_max: float | None = measure("Largest running variance", "activation^2")
     running_fresh: bool | None = measure("Whether the running statistics are still 0 and 1, as built")
+    probe: LayerProbeFacts | None = measure("What a probe measured at its output")

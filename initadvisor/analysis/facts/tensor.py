@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from initadvisor.analysis.facts.measure import measure
+from initadvisor.analysis.facts.probe import ParameterProbeFacts
 
 
 class DrawFacts(BaseModel):
@@ -92,3 +93,4 @@ class TensorFacts(BaseModel):
     uninitialised: float | None = measure("How much the bits look like memory that was never filled, 0 to 1", "1")
     copies: int | None = measure("Number of other tensors of the model that are bit-identical to it", "tensors")
     draw: DrawFacts | None = measure("Which initializer drew it")
+    probe: ParameterProbeFacts | None = measure("What a probe measured of its gradient and updates")

@@ -45,19 +45,26 @@ def load(module: torch.nn.Module, options: LoadOptions | None = None, target: st
     The inputs are `options.example`, or of `options.input_shapes`, or inferred; an event says what was assumed.
     Never raises because of the model's own code: the last step needs none of it.
     """
+    return load_with_inputs(module, options, target)[0]
+
+
+def load_with_inputs(
+    module: torch.nn.Module, options: LoadOptions | None = None, target: str = ""
+) -> tuple[Graph, Trial | None]:
+    """The graph of a module as `load` gives it, and the inputs it was recorded on; None where no pass came through."""
     options = options or LoadOptions()
     module = unwrap(module)
     target = target or type(module).__name__
     if has_no_forward(module):
-        graph = recorded_parts(module, partial(load, options=replace(options, example=None)), target, [])
-        return graph if graph is not None else module_tree(module, target, ["the module has no forward pass"])
+        parts = recorded_parts(module, partial(load, options=replace(options, example=None)), target, [])
+        return parts or module_tree(module, target, ["the module has no forward pass"]), None
     search = Search(module, options)
     notes: list[str] = []
     for step in (_virtual, _real, _export):
         graph = step(module, search, target, notes)
         if graph is not None:
-            return graph
-    return module_tree(module, target, notes)
+            return graph, search.taken
+    return module_tree(module, target, notes), None
 
 
 def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
@@ -69,6 +76,7 @@ def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[s
         if found is not None and (found[0] == 0 or not search.go_on()):
             break
     if found is not None:
+        search.taken = found[2]
         return _finished(found[1], "virtual", found[2], notes)
     if search.best is None:
         notes.append("no example input could be inferred")
@@ -135,6 +143,7 @@ def _real(module: torch.nn.Module, search: Search, target: str, notes: list[str]
     if size > REAL_BYTES or any(p.is_meta for p in module.parameters()):
         return None
     trial, _ = search.best
+    search.taken = trial
     try:
         return _finished(_record(module, trial, target, virtual=False), "real", trial, notes)
     except ForwardFailed as failed:
@@ -155,6 +164,7 @@ def _export(module: torch.nn.Module, search: Search, target: str, notes: list[st
     ):
         return None
     trial, _ = search.best
+    search.taken = trial
     try:
         graph = exported(module, trial, target)
     except Exception as error:  # whatever the exporter does not like

@@ -40,6 +40,8 @@ class Search:
         self.hopeless = False
         """The model's own code raises whatever it is run on: no tool would follow it further."""
         self.best: tuple[Trial, ForwardFailed] | None = None
+        self.taken: Trial | None = None
+        """The inputs that the recording was made on."""
 
     def __iter__(self) -> Iterator[Trial]:
         while self._tried < ATTEMPTS and time.monotonic() < self._until:

@@ -1,0 +1,82 @@
+"""`initadvisor probe`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from initadvisor.cli.check import internal, verdict_code
+from initadvisor.cli.formats import outputs_of, print_reports, report_options
+from initadvisor.cli.main import Session, debug_option, fail
+from initadvisor.cli.options import checker_of, configuration_of, reading_options, rule_options
+from initadvisor.errors import InitAdvisorError, UsageError
+
+if TYPE_CHECKING:
+    from initadvisor.engine.prober import Prober
+    from initadvisor.report import Report
+
+
+@click.command()
+@click.argument("targets", nargs=-1, metavar="TARGET...")
+@click.option("--steps", type=click.IntRange(min=2), default=3, show_default=True, help="Optimizer steps to run.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(("float32", "bf16", "fp16")),
+    default="float32",
+    show_default=True,
+    help="What the forward pass computes in (autocast).",
+)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples of the made-up batch.  [default: 8]")
+@click.option("--accumulate", type=click.IntRange(min=1), default=1, help="Micro-batches of a step.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the made-up batch.  [default: 0]")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="Made-up batches to run, for the spread.")
+@click.option("--noise", is_flag=True, help="Also measure the gradient noise.")
+@click.option("--jacobian", is_flag=True, help="Also measure the singular values of the input-output Jacobian.")
+@click.option("--sharpness", is_flag=True, help="Also measure the largest eigenvalue of the Hessian.")
+@click.option("--lookahead", is_flag=True, help="Also train for 25 steps at three learning rates.")
+@rule_options
+@report_options
+@reading_options
+@click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
+@debug_option
+@click.pass_context
+def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> int:
+    """Probe models: run a few training steps and look at signal and gradient. Nothing is kept of the steps.
+
+    TARGET is package.module:factory, torchvision:NAME, timm:NAME or hf:NAME. All of them run code: your own, or the
+    library's. The batch is made up; give your own from Python, with initadvisor.probe(model, batch, loss).
+    """
+    settings = configuration_of(options)
+    targets = targets or settings.targets
+    if not targets:
+        raise UsageError("there is nothing to probe", hint='give a target, such as "initadvisor probe package:factory"')
+    outputs = outputs_of(options["outputs"], options["output_file"])
+    session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
+    from initadvisor.engine.probing import make_prober
+
+    checker = checker_of(settings, options, purpose="probe")
+    names = ("seeds", "steps", "device", "seed", "batch_size", "precision", "accumulate")
+    more = ("noise", "jacobian", "sharpness", "lookahead")
+    prober = make_prober(checker.settings, checker=checker, **{name: options[name] for name in (*names, *more)})
+    reports = [_probe_one(prober, target, options["quiet"], session) for target in targets]
+    fail_on = options["fail_on"] or settings.fail_on
+    print_reports(reports, checker, outputs, fail_on, options["quiet"])
+    return verdict_code(reports, options, fail_on)
+
+
+def _probe_one(prober: Prober, target: str, quiet: bool, session: Session) -> Report:
+    from initadvisor.cli.progress import ProgressLine
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not quiet) as progress:
+            report = prober.probe(target, progress=progress)
+    except Exception as error:
+        fail(error if isinstance(error, InitAdvisorError) else internal(target, error), session)
+        return prober.checker.not_checked(target, error)
+    if report.error is not None:
+        click.echo(f"error: {report.error.message}", err=True)
+    return report

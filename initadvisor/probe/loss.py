@@ -1,0 +1,154 @@
+"""The loss of a probe: the caller's, the model's own, or one that fits the shape of the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from initadvisor.errors import UsageError
+from initadvisor.frontends.torch_module.trees import leaves
+from initadvisor.probe.batch import Batch
+
+
+@dataclass(slots=True)
+class Fitted:
+    """A loss as a function of the model's result alone, and what was assumed.
+
+    classes: of a cross-entropy, else None. drawn: the targets were drawn, so that no input says anything about them.
+    main: picks the output that is looked at (logits) from a result.
+    """
+
+    function: Callable[[Any], torch.Tensor]
+    description: str
+    classes: int | None = None
+    drawn: bool = True
+
+
+def fit(result: Any, batch: Batch, loss: Any, seed: int, squashed: str = "") -> Fitted:
+    """The loss for a result of the model on this batch; raises UsageError where there is none.
+
+    loss: the caller's, called as loss(output, targets) where the batch has targets, else as loss(output).
+    squashed: the function that makes the output, where it is known ("softmax", "sigmoid" ...).
+    """
+    if loss is not None:
+        if not callable(loss):
+            raise UsageError(f"the loss is a {type(loss).__name__}, which cannot be called")
+        return Fitted(lambda out: _scalar(_called(loss, out, batch)), "the given loss", drawn=False)
+    own = _own_loss(result)
+    if own is not None:
+        return Fitted(lambda out: _scalar(_own_loss(out)), "the loss that the model returns", drawn=False)
+    outputs = [t for t in leaves(result) if t.is_floating_point() and t.requires_grad]
+    if not outputs:
+        raise UsageError(
+            "no output of the model carries a gradient, so no loss can be made of it",
+            hint="give a batch and a loss, as initadvisor.probe(model, batch, loss)",
+        )
+    logits = main_output(result)
+    targets = batch.targets
+    if targets is not None and isinstance(targets, torch.Tensor) and logits is not None:
+        known = _for_targets(logits, targets)
+        if known is not None:
+            return known
+    return _made_up(outputs, batch, seed, squashed)
+
+
+def _called(loss: Any, out: Any, batch: Batch) -> Any:
+    if isinstance(loss, torch.nn.Module) or batch.targets is not None:
+        return loss(out, batch.targets) if batch.targets is not None else loss(out)
+    return loss(out)
+
+
+def _scalar(value: Any) -> torch.Tensor:
+    if not isinstance(value, torch.Tensor):
+        raise UsageError(f"the loss gave a {type(value).__name__}, not a tensor")
+    return value if value.ndim == 0 else value.mean()
+
+
+def _own_loss(result: Any) -> torch.Tensor | None:
+    value = result.get("loss") if isinstance(result, Mapping) else getattr(result, "loss", None)
+    return value if isinstance(value, torch.Tensor) and value.requires_grad and value.numel() == 1 else None
+
+
+def main_output(result: Any) -> torch.Tensor | None:
+    """The output that is called logits, or the first float one."""
+    named = result.get("logits") if isinstance(result, Mapping) else getattr(result, "logits", None)
+    if isinstance(named, torch.Tensor) and named.is_floating_point():
+        return named
+    return next((t for t in leaves(result) if t.is_floating_point()), None)
+
+
+def _for_targets(logits: torch.Tensor, targets: torch.Tensor) -> Fitted | None:
+    """A loss for targets that the caller gave without one: by their type and shape."""
+    if targets.is_floating_point():
+        if targets.shape != logits.shape:
+            return None
+        return Fitted(lambda out: F.mse_loss(_main(out).float(), targets), "mean squared error", drawn=False)
+    axis = 1 if logits.ndim > 1 and targets.shape == (*logits.shape[:1], *logits.shape[2:]) else -1
+    if targets.shape != logits.select(axis, 0).shape or logits.shape[axis] < 2:
+        return None
+
+    def cross_entropy(out: Any) -> torch.Tensor:
+        return F.cross_entropy(_main(out).float().movedim(axis, 1), targets.long())
+
+    return Fitted(cross_entropy, "cross-entropy", classes=logits.shape[axis], drawn=False)
+
+
+def _main(result: Any) -> torch.Tensor:
+    output = main_output(result)
+    assert output is not None
+    return output
+
+
+def _made_up(outputs: list[torch.Tensor], batch: Batch, seed: int, squashed: str) -> Fitted:
+    """Drawn targets: cross-entropy on what looks like logits, mean squared error against normal numbers on the rest."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    inputs = [t for t in leaves((batch.args, dict(batch.kwargs))) if t.ndim]
+    parts = [_part(output, inputs, generator, squashed) for output in outputs]
+    classes = next((count for _, count in parts if count), None)
+
+    def total(result: Any) -> torch.Tensor:
+        found = [t for t in leaves(result) if t.is_floating_point() and t.requires_grad]
+        terms = [function(tensor) for (function, _), tensor in zip(parts, found, strict=False)]
+        return torch.stack([term.to(terms[0].device) for term in terms]).sum()
+
+    kinds = ["cross-entropy" if count else "mean squared error" for _, count in parts]
+    words = kinds[0] if len(set(kinds)) == 1 else " and ".join(sorted(set(kinds)))
+    over = f", summed over {len(parts)} outputs" if len(parts) > 1 else ""
+    return Fitted(total, f"{words} against drawn targets{over}", classes if len(parts) == 1 else None)
+
+
+def _part(
+    output: torch.Tensor, inputs: list[torch.Tensor], generator: torch.Generator, squashed: str
+) -> tuple[Callable[[torch.Tensor], torch.Tensor], int | None]:
+    axis = _class_axis(output, inputs)
+    if axis is None or squashed in ("sigmoid", "tanh"):
+        targets = torch.randn(output.shape, generator=generator).to(output.device)
+        if squashed == "sigmoid":
+            targets = (targets > 0).float()
+        return (lambda out: F.mse_loss(out.float(), targets)), None
+    shape = output.select(axis, 0).shape
+    labels = torch.randint(0, output.shape[axis], shape, generator=generator).to(output.device)
+    if squashed == "softmax":
+        # The output is a probability already; its logarithm is what cross-entropy starts from.
+        return (lambda out: F.nll_loss(out.float().clamp_min(1e-12).log().movedim(axis, 1), labels)), output.shape[axis]
+    return (lambda out: F.cross_entropy(out.float().movedim(axis, 1), labels)), output.shape[axis]
+
+
+def _class_axis(output: torch.Tensor, inputs: list[torch.Tensor]) -> int | None:
+    """Where the classes lie: features of vectors and of token sequences, channels of maps; None for a regression."""
+    if output.ndim < 2 or any(t.shape == output.shape for t in inputs if t.is_floating_point()):
+        return None
+    tokens = any(not t.is_floating_point() and t.ndim == 2 for t in inputs)
+    if output.ndim == 2:
+        axis = 1
+    elif output.ndim == 3:
+        axis = 2 if tokens else -1
+        if not tokens:
+            return None
+    else:
+        axis = 1
+    return axis if output.shape[axis] > 1 else None
