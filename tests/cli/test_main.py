@@ -29,7 +29,7 @@ def test_help_and_version() -> None:
         (["chek", "x.onnx"], 'there is no command "chek" (did you mean "check"?)'),
         (["check"], "there is nothing to check"),
         (["check", "--foo", "x"], "no such option '--foo'"),
-        (["check", "--output-format", "xml", "x"], "'xml' is not one of"),
+        (["check", "--output-format", "xml", "x"], "'xml' is not a format"),
         (["check", "--input-shape", "1xax3", "x"], "not of the form 1x3x224x224"),
         (["check", "--select", "IA9999", "x.onnx"], 'no rule answers to "IA9999"'),
         (["check", "--select", "gain-to-small", "x.onnx"], 'did you mean "gain-too-small"?'),
