@@ -13,11 +13,11 @@ import click
 
 from initadvisor.cli.output import append, write
 from initadvisor.errors import UsageError
-from initadvisor.rules.rule import Severity
 
 if TYPE_CHECKING:
     from initadvisor.engine import Checker
     from initadvisor.report import Report
+    from initadvisor.rules.rule import Severity
 
 FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown")
 FOR_PEOPLE = ("full", "concise")
