@@ -58,6 +58,34 @@ def test_a_broken_file_is_clean_after_a_fix_and_the_original_is_as_it_was(folder
     assert sorted(p.name for p in folder.iterdir() if p.is_file()) == ["m.fixed.onnx", "m.onnx", "nets.py"]
 
 
+FAULTS = {
+    "nan": lambda w: np.where(np.arange(w.size).reshape(w.shape) == 7, np.nan, w),
+    "x10": lambda w: 10 * w,
+    "x0.1": lambda w: 0.1 * w,
+    "zeroed": np.zeros_like,
+    "constant": lambda w: np.full_like(w, 0.05),
+    "identical-filters": lambda w: np.repeat(w[:1], len(w), axis=0),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("options", [[], ["--only-flagged"]])
+def test_every_planted_fault_of_a_file_is_gone_after_a_fix(tmp_path: Path, fault: str, options: list[str]) -> None:
+    path = mlp(tmp_path / "m.onnx", depth=6)
+    model = onnx.load(path)
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "fc2.weight")
+    broken = FAULTS[fault](numpy_helper.to_array(weight)).astype(np.float32)
+    weight.CopyFrom(numpy_helper.from_array(broken, weight.name))
+    onnx.save(model, path)
+    assert here("check", "m.onnx", "--fail-on", "warning", cwd=tmp_path).returncode == 1
+    assert here("fix", "m.onnx", *options, cwd=tmp_path).returncode == 0
+    done = here("check", "m.fixed.onnx", "--fail-on", "warning", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert here("fix", "m.fixed.onnx", "-o", "again.onnx", cwd=tmp_path).returncode == 0
+    if not options:
+        assert digest(tmp_path / "again.onnx") == digest(tmp_path / "m.fixed.onnx")
+
+
 def test_a_fix_is_the_same_bits_each_time_and_on_its_own_result(folder: Path) -> None:
     assert run("fix", "m.onnx", "-o", "a.onnx", cwd=folder).returncode == 0  # in a process of its own
     for source, out in (("m.onnx", "b.onnx"), ("a.onnx", "c.onnx")):
