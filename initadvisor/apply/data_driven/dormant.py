@@ -89,7 +89,8 @@ def revive(
 
 
 def _graph(module: nn.Module, batch: Any) -> Graph:
-    return structure.describe(frontends.load(module, LoadOptions(example=batch)))
+    example = tuple(batch) if isinstance(batch, list) else batch
+    return structure.describe(frontends.load(module, LoadOptions(example=example)))
 
 
 def _dormant(module: nn.Module, graph: Graph, batch: Any, tau: float) -> dict[str, torch.Tensor]:
@@ -168,7 +169,7 @@ def _flat(module: nn.Module, batch: Any) -> torch.Tensor:
     """Everything that the module puts out, in eval mode, under one random state."""
     with undisturbed(module):
         module.eval()
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         output = run(module, batch)
     parts = output.values() if isinstance(output, dict) else output if isinstance(output, tuple | list) else [output]
     return torch.cat([part.double().flatten().cpu() for part in parts if isinstance(part, torch.Tensor)])

@@ -28,6 +28,7 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     modes = [(child, child.training) for child in module.modules()]
     state = torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     for child, _ in modes:
         if isinstance(child, nn.modules.dropout._DropoutNd):
             child.training = False
@@ -40,6 +41,8 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         for child, mode in modes:
             child.training = mode
         torch.set_rng_state(state)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
 
 
 def run(module: nn.Module, batch: Any) -> Any:

@@ -93,7 +93,7 @@ def test_units_behind_a_batch_norm_are_judged_behind_it_and_start_with_a_fresh_o
     assert dormant_units(model, x)["0"].nonzero().flatten().tolist() == [3]
     state = model[1].running_mean.clone()
     assert revive(model, x).units["0"] == 1
-    assert (float(model[1].bias[3]), float(model[1].weight[3]), float(model[1].running_var[3])) == (0.0, 1.0, 1.0)
+    assert [t[3].item() for t in (model[1].bias, model[1].weight, model[1].running_var)] == [0.0, 1.0, 1.0]
     assert torch.equal(model[1].running_mean[:3], state[:3])
     assert "0" not in {name for name, units in dormant_units(model, x).items() if units.any()}
 
@@ -142,6 +142,16 @@ def test_a_plan_decides_how_they_are_drawn_and_may_leave_them():
     plan = plan_of(model, (2, 32), policy=overrides({"2.weight": {"method": "constant", "value": 0.25}}))
     assert revive(model, x, plan=plan).units["2"] == 3
     assert (model[2].weight[[1, 5, 7]] == 0.25).all()
+
+
+def test_a_revival_leaves_the_random_state_the_modes_and_the_other_tensors_alone():
+    model, (x, _) = dead(chain(3)), data()
+    model.append(nn.Dropout(0.5))
+    before, state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    assert revive(model, [x], tau=0.0).units
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(child.training for child in model.modules())
+    assert torch.equal(model[0].weight, before["0.weight"])
 
 
 def test_the_methods_are_found_from_the_package():
