@@ -45,9 +45,14 @@ def foresee(graph: Graph, tensors: Mapping[str, TensorFacts]) -> Forecast:
     weights = statistics(tensors)
     if not weights:
         return Forecast(reason="no weight holds numbers to start from")
+    return foresee_with(graph, weights)
+
+
+def foresee_with(graph: Graph, weights: Mapping[str, WeightStatistics]) -> Forecast:
+    """The same for given statistics of the weights: as a plan would draw them, say. Never raises."""
     weights, assumed = _with_drawn_heads(graph, weights)
     try:
-        return Forecast(predict(_in_training(graph), weights), weights, assumed)
+        return Forecast(predict(in_training(graph), weights), weights, assumed)
     except Exception as error:  # a prediction is an extra: whatever it trips over, the check goes on
         return Forecast(reason=f"the signal could not be predicted: {type(error).__name__}: {error}")
 
@@ -63,18 +68,19 @@ def statistics(tensors: Mapping[str, TensorFacts]) -> dict[str, WeightStatistics
 
 
 def _with_drawn_heads(
-    graph: Graph, weights: dict[str, WeightStatistics]
+    graph: Graph, weights: Mapping[str, WeightStatistics]
 ) -> tuple[dict[str, WeightStatistics], tuple[str, ...]]:
-    zero = [
-        layer
-        for layer in graph.layers
-        if layer.role == "head" and layer.fan_in and layer.weight in weights and weights[layer.weight].q == 0.0
-    ]
-    drawn = {layer.weight: WeightStatistics(0.0, 1.0 / layer.fan_in) for layer in zero if layer.weight and layer.fan_in}
-    return {**weights, **drawn}, tuple(layer.name for layer in zero)
+    drawn: dict[str, WeightStatistics] = {}
+    heads = []
+    for layer in graph.layers:
+        held = weights.get(layer.weight or "")
+        if layer.role == "head" and layer.weight and layer.fan_in and held is not None and held.q == 0.0:
+            drawn[layer.weight] = WeightStatistics(0.0, 1.0 / layer.fan_in)
+            heads.append(layer.name)
+    return {**weights, **drawn}, tuple(heads)
 
 
-def _in_training(graph: Graph) -> Graph:
+def in_training(graph: Graph) -> Graph:
     """The graph with its batch norms as in training; one over a single element, which training refuses, is left."""
     nodes = [
         replace(node, attrs={**node.attrs, "training": True})

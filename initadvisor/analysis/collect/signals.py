@@ -117,12 +117,32 @@ class _Whole:
         if all(x.role != "head" for x in self.known) and value is not None and signal is not None:
             yield _End(last.name, last.depth or 1, signal, self.run.backward[value])
 
+    def _start(self) -> tuple[str, int, int | None]:
+        """(name, depth, value) where the way begins: the first trunk layer or residual sum, whichever comes first.
+
+        A layer inside a branch says little of the trunk: a branch may start all but closed (LayerScale, Fixup).
+        """
+        found = [
+            (x.node or 0, x.name, x.depth or 1, self._output(x))
+            for x in self.hidden
+            if x.residual_role not in ("in_branch", "branch_end")
+        ]
+        depths = {x.name: x.depth or 1 for x in self.graph.layers}
+        for block in self.graph.summary.get("blocks", ()):
+            value = self.graph.nodes[block["node"]].outputs[0]
+            end = next((name for name in block["ends"] if name in depths), "")
+            if end and self.run.forward[value] is not None:
+                found.append((block["node"], end, depths[end], value))
+        if not found:
+            first = self.hidden[0]
+            return first.name, first.depth or 1, self._output(first)
+        return min(found, key=lambda place: place[0])[1:]
+
     def _way(self) -> dict[str, Any]:
         ends = list(self._ends())
         if not self.hidden or not ends:
             return {}
-        first = self.hidden[0]
-        value = self._output(first)
+        name, at_depth, value = self._start()
         start = self.run.forward[value] if value is not None else None
         if value is None or start is None:
             return {}
@@ -130,7 +150,7 @@ class _Whole:
         loud = max(ends, key=lambda end: end.signal.q)
         back = max((end for end in ends if end.gradient), key=lambda end: end.gradient.q, default=None)  # type: ignore[union-attr]
         facts: dict[str, Any] = {
-            "first_layer": first.name,
+            "first_layer": name,
             "last_layer": apart.name,
             "forward_ratio": _ratio(_apart(apart.signal), _apart(start)),
             "scaled_forward_ratio": _ratio(_share_apart(apart.signal), _share_apart(start)),
@@ -149,7 +169,7 @@ class _Whole:
         if start.q > 0 and back.signal.q > 0:
             scales = math.log(start.q) - math.log(back.signal.q)
             facts["scaled_backward_ratio"] = math.exp(0.5 * min(squared + scales, _LARGEST))
-        depth = back.depth - (first.depth or 1)
+        depth = back.depth - at_depth
         if depth > 0:
             facts["sensitivity"] = math.exp(0.5 * min(squared / depth, _LARGEST))
             facts["depth_scale"] = depth / max(abs(squared), 1e-9)

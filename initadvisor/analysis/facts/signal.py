@@ -36,7 +36,9 @@ class ModelSignalFacts(BaseModel):
 
     layers: int | None = measure("Layers with a predicted forward signal", "layers")
     known: float | None = measure("Share of the layers with a weight matrix whose signal is predicted", "1")
-    first_layer: str | None = measure("Name of the first layer")
+    first_layer: str | None = measure(
+        "Name of the first layer of the trunk, or of the end of the first residual branch"
+    )
     last_layer: str | None = measure("Name of the head that the figures below are about; the last layer without one")
     forward_ratio: float | None = measure(
         "Part of the signal that tells two independent inputs apart: what the head reads over the first layer's output",
