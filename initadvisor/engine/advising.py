@@ -73,6 +73,7 @@ def plan_for(
 ) -> Plan:
     """The plan for a target that was examined; raises UsageError for an unknown preset or what does not fit."""
     from initadvisor.plan import advise as plan
+    from initadvisor.plan.score import score
 
     made = plan(
         examined.graph,
@@ -84,7 +85,8 @@ def plan_for(
         include_trained=include_trained,
         seed=seed,
     )
-    return made.only_flagged() if only_flagged else made
+    made = made.only_flagged() if only_flagged else made
+    return replace(made, signal=score(examined.graph, examined.view.measured, made.steps, examined.view.forecast))
 
 
 def known_preset(name: str | None) -> None:

@@ -11,6 +11,7 @@ from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import Choice, Choices
 from initadvisor.plan.defaults import default_choices
 from initadvisor.plan.intent import Intent
+from initadvisor.plan.moments import at_moments
 from initadvisor.plan.policy import Override, decide
 from initadvisor.plan.presets import preset_choices
 from initadvisor.plan.step import Plan, PlanStep
@@ -43,7 +44,9 @@ def advise(
     """
     measured = measured or {}
     chosen = default_choices(graph)
-    chosen |= preset_choices(graph, preset, params)
+    asked = preset_choices(graph, preset, params)
+    defaults = {name: choice for name, choice in chosen.items() if name not in asked}
+    chosen |= asked
     intent = Intent(graph, measured, include_trained)
     flagged, noticed = _by_parameter(graph, findings)
     overrides = tuple(policy)
@@ -77,7 +80,9 @@ def advise(
                 learning_rate=rates,
             )
         )
-    return Plan(graph.target, tuple(steps), seed)
+    wanted = {step.parameter for step in steps if step.reason.startswith("asked for")}
+    free = {name: choice for name, choice in defaults.items() if name not in wanted}
+    return Plan(graph.target, at_moments(graph, measured, steps, free), seed)
 
 
 def _decided(

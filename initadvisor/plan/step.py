@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initadvisor.errors import FormatError, InitAdvisorError
 from initadvisor.graph import Layout
 from initadvisor.initializers import InitSpec
+
+if TYPE_CHECKING:
+    from initadvisor.plan.score import Score
 
 VERSION = 1
 
@@ -105,12 +108,16 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps for one model, with the seed that their draws are keyed by."""
+    """The steps for one model, with the seed that their draws are keyed by.
+
+    signal: what the plan does to the predicted signal, None where the graph is not known.
+    """
 
     target: str
     steps: tuple[PlanStep, ...]
     seed: int = 0
     notes: tuple[str, ...] = ()
+    signal: Score | None = None
 
     def __iter__(self) -> Any:
         return iter(self.steps)
@@ -149,6 +156,7 @@ class Plan:
             "target": self.target,
             "seed": self.seed,
             "notes": list(self.notes),
+            "signal": self.signal.to_json() if self.signal is not None else None,
             "steps": [step.to_json() for step in self.steps],
         }
 
@@ -160,8 +168,18 @@ class Plan:
             if table["schema_version"] != VERSION:
                 raise FormatError(f"a plan of version {table['schema_version']} cannot be read", hint="make it anew")
             steps: Sequence[PlanStep] = [PlanStep.from_json(step) for step in table["steps"]]
-            return cls(str(table["target"]), tuple(steps), int(table["seed"]), tuple(table.get("notes", ())))
+            signal = _score(table.get("signal"))
+            return cls(str(table["target"]), tuple(steps), int(table["seed"]), tuple(table.get("notes", ())), signal)
         except InitAdvisorError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"this is not a plan: {type(error).__name__}: {error}") from error
+
+
+def _score(data: Mapping[str, Any] | None) -> Score | None:
+    if data is None:
+        return None
+    # Imported on first use: a plan that is only read needs no prediction, and the score needs steps itself.
+    from initadvisor.plan.score import Score
+
+    return Score.from_json(data)

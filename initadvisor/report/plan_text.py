@@ -24,7 +24,27 @@ def plan_as_text(plan: Plan, *, columns: int = 100, color: bool = False) -> str:
         lines += [paint(line, "dim", color) for line in fill(visible(reason), columns, first="  ", rest="  ")]
         lines += table([_row(step) for step in steps], columns)
     lines += _kept(plan, columns, color)
-    return "".join(f"{line}\n" for line in (*lines, *_rates(plan, columns)))
+    return "".join(f"{line}\n" for line in (*lines, *_rates(plan, columns), *_signal(plan, columns)))
+
+
+def _signal(plan: Plan, columns: int) -> list[str]:
+    """What the plan does to the predicted signal, in one sentence."""
+    found = plan.signal
+    if found is None:
+        return []
+    parts = [
+        f"{label} {_times(before)} -> {_times(after)}"
+        for label, before, after in (
+            ("signal", found.before.forward, found.after.forward),
+            ("gradient", found.before.gradient, found.after.gradient),
+        )
+    ]
+    text = f"predicted spread over {found.places} places of the trunk, largest over smallest: {', '.join(parts)}"
+    return ["", *fill(text, columns, rest="  ")]
+
+
+def _times(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2g}x"
 
 
 def heading(plan: Plan) -> str:

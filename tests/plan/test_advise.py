@@ -132,7 +132,8 @@ def test_trained_frozen_and_intended_parameters_are_kept():
     assert "frozen" in plan.step("0.weight").reason
     assert plan.step("4.weight").method == "keep"
     assert "prior" in plan.step("4.bias").reason
-    assert plan.step("2.weight").method == "kaiming_normal"
+    # What is kept passes a third of the second moment (U(+-1/sqrt(fan_in)), bias included), ReLU half of that.
+    assert gain(plan, "2.weight") == pytest.approx(sqrt(2 / ((1 + 1 / 64) / 6)), rel=0.1)
 
 
 def trained_model() -> nn.Sequential:
