@@ -10,6 +10,7 @@
         ├── FormatError         the file is damaged, truncated or not what its name says
         ├── UnsafeError         the file asks for something that is not allowed (path escape, code in a pickle)
         ├── LimitError          the file declares more than it holds, or more than can be read
+        ├── UnsupportedError    the file is sound and asks for an operator that cannot be run here
         └── TargetCodeError     the user's own factory or model raised
 
 Every message says what was tried, on what, why it failed, and where there is something to do, what.
@@ -72,6 +73,10 @@ class UnsafeError(LoadError):
 
 class LimitError(LoadError):
     """The file declares more than it holds, or more than may be read."""
+
+
+class UnsupportedError(LoadError):
+    """The file is sound and asks for an operator that cannot be run here."""
 
 
 class TargetCodeError(LoadError):

@@ -45,7 +45,7 @@ def load(path: str | Path, options: LoadOptions | None = None) -> Graph:
 
 
 def _read(model: ModelProto, path: Path, payloads: Payloads, data: np.ndarray, options: LoadOptions) -> Graph:
-    opsets = _opsets(model)
+    opsets = operator_sets(model)
     known = functions(model, options.max_nodes)
     if options.input_shapes is not None:
         set_input_shapes(model, options.input_shapes)
@@ -59,7 +59,7 @@ def _read(model: ModelProto, path: Path, payloads: Payloads, data: np.ndarray, o
     return graph
 
 
-def _opsets(model: ModelProto) -> dict[str, int]:
+def operator_sets(model: ModelProto) -> dict[str, int]:
     """Operator set versions by domain, the standard one as ""."""
     from onnx import defs
 
