@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initadvisor.errors import FormatError, LimitError, UnsupportedError
@@ -10,11 +10,12 @@ from initadvisor.frontends.onnx_model.attributes import attributes
 from initadvisor.frontends.onnx_model.functions import Functions, function_key
 from initadvisor.frontends.onnx_model.ordering import free_names, ordered
 from initadvisor.frontends.onnx_model.tensor_reader import TensorReader
-from initadvisor.frontends.onnx_model.tensors import Tensor
+from initadvisor.frontends.onnx_model.tensors import DTYPES, Tensor
 from initadvisor.frontends.onnx_model.text import shown, text
 from initadvisor.probe.onnx_torch import bodies
 from initadvisor.probe.onnx_torch.limits import Budget
 from initadvisor.probe.onnx_torch.node import OnnxNode, label
+from initadvisor.probe.onnx_torch.ownership import Ownership
 from initadvisor.probe.onnx_torch.program import Leaf, Program, Step, host_copy
 from initadvisor.probe.onnx_torch.registry import IMPLEMENTATIONS, Call, Implementation
 from initadvisor.probe.onnx_torch.straight_through import carry_codes
@@ -24,9 +25,6 @@ from initadvisor.probe.onnx_torch.unsupported import reason
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-MakeLeaf = Callable[["NodeProto", Mapping[str, str]], "Leaf | None"]
-"""Says whether what a node makes is a parameter that the file stores in another form."""
 
 
 class Compiler:
@@ -39,8 +37,7 @@ class Compiler:
         functions: Functions,
         budget: Budget,
         limit: int,
-        trainable: Callable[[Tensor], bool] = lambda tensor: False,
-        stored: MakeLeaf = lambda proto, names: None,
+        owned: Ownership,
     ) -> None:
         self.budget = budget
         self.leaves: list[Leaf] = []
@@ -49,14 +46,15 @@ class Compiler:
         self._opsets = opsets
         self._functions = functions
         self._left = limit
-        self._trainable = trainable
-        self._stored = stored
+        self._owned = owned
         self._given: dict[str, Any] = {}
+        self._packed: dict[str, str] = {}
         self._calls = 0
 
     def program(self, graph: GraphProto, outside: Sequence[str] = ()) -> Program:
         """The program of a graph or subgraph; `outside` are the names that it reads from around it."""
         leaves = self._initializers(graph)
+        self._packed |= {text(v.name): DTYPES.get(v.type.tensor_type.elem_type, "") for v in graph.input}
         inputs = tuple(text(value.name) for value in graph.input if text(value.name) not in leaves)
         made = Program(inputs, tuple(text(value.name) for value in graph.output), [], leaves)
         names = {name: name for name in (*inputs, *leaves, *outside)}
@@ -64,6 +62,7 @@ class Compiler:
         for proto in ordered(graph.node, {*inputs, *leaves}, where):
             self._node(proto, names, made)
         made.outputs = tuple(self._read(name, names, where) for name in made.outputs)
+        self._drop_unread(made)
         carry_codes(made)
         made.plan_release()
         return made
@@ -81,7 +80,8 @@ class Compiler:
     def leaf(self, tensor: Tensor) -> Leaf:
         """A stored tensor as a parameter or buffer to be."""
         value = to_torch(tensor, self.budget)
-        made = Leaf(tensor.name, value, self._trainable(tensor), host=host_copy(value))
+        self._packed[tensor.name] = tensor.dtype
+        made = Leaf(tensor.name, value, self._owned.trainable(tensor), tensor.name, host=host_copy(value))
         self.leaves.append(made)
         return made
 
@@ -89,6 +89,13 @@ class Compiler:
         if name not in names:
             raise FormatError(f"{where} reads {shown(name)}, which no input, initializer or node makes")
         return names[name]
+
+    def _drop_unread(self, program: Program) -> None:
+        """Leave out a stored tensor all of whose readers got leaves of their own."""
+        read = {name for step in program.steps for name in step.inputs} | set(program.outputs)
+        split = {leaf.stored for name, leaf in program.leaves.items() if name != leaf.stored}
+        for name in [n for n, leaf in program.leaves.items() if n == leaf.stored and n in split and n not in read]:
+            self.leaves.remove(program.leaves.pop(name))
 
     # --- nodes ------------------------------------------------------------------------------------------------
 
@@ -100,7 +107,7 @@ class Compiler:
         if body is not None:
             self._inline(proto, body, names, into, prefix)
             return
-        leaf = self._stored(proto, names)
+        leaf = self._owned.stored(proto, names)
         if leaf is not None:
             output = text(proto.output[0])
             names[output] = prefix + output
@@ -124,7 +131,14 @@ class Compiler:
         where = f"node {shown(call.name)} ({shown(spelling)})"
         given = [text(name) for name in proto.input]
         inputs = [self._read(name, names, where) if name else "" for name in given]
+        if spelling == "Identity" and inputs[0] in into.leaves and into.leaves[inputs[0]].trainable:
+            names[made[0]] = inputs[0]  # another name that an exporter gives to a stored tensor
+            return
+        if not prefix and made:
+            inputs = [self._apart(name, made[0], into) for name in inputs]
         call.inputs = len(inputs)
+        if spelling == "QuantizeLinear" and len(given) > 2:
+            call.code_type = self._packed.get(given[2], "")
         self._prepare(call, inputs, names, where)
         run = self._implementation(call, proto)
         if run is None:
@@ -136,6 +150,18 @@ class Compiler:
         step = Step(OnnxNode(call, run), tuple(inputs), tuple(outputs), tuple(made))
         into.steps.append(step)
         self.steps.append(step)
+
+    def _apart(self, name: str, made: str, into: Program) -> str:
+        """The leaf that a node reads: one of its own where the stored tensor holds several parameters."""
+        leaf = into.leaves.get(name)
+        owner = self._owned.apart(leaf.stored, made) if leaf is not None and leaf.trainable else None
+        if leaf is None or owner is None or owner == leaf.name:
+            return name
+        key = f"{owner} ({leaf.stored})"
+        if key not in into.leaves:
+            into.leaves[key] = Leaf(owner, leaf.tensor.clone(), True, stored=leaf.stored)
+            self.leaves.append(into.leaves[key])
+        return key
 
     def _prepare(self, call: Call, inputs: list[str], names: Mapping[str, str], where: str) -> None:
         """Make the attributes runnable: tensors of torch, programs for subgraphs and inputs for what those read."""

@@ -105,8 +105,7 @@ def to_module(
             functions(document.model, options.max_nodes),
             budget,
             options.max_nodes,
-            owned.trainable,
-            owned.stored,
+            owned,
         )
         program = compiler.program(document.model.graph)
     except LoadError as error:

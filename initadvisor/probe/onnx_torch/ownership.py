@@ -32,6 +32,33 @@ class Ownership:
                 for name in dict.fromkeys(piece[0] for piece in parameter.pieces):
                     self.owners.setdefault(name, []).append(parameter)
 
+        self._apart = self._merged(graph)
+
+    def _merged(self, graph: Graph) -> dict[tuple[str, str], str]:
+        """(what a node makes, stored tensor that it reads) -> the parameter that this use is.
+
+        Exporters store equal tensors once: the zero biases of all layers, the weights of copied blocks. In the model
+        they are parameters of their own, each with its own gradient.
+        """
+        several = {
+            name: {parameter.name for parameter in owners}
+            for name, owners in self.owners.items()
+            if len(owners) > 1 and all(p.pieces == ((name, 0, p.size),) for p in owners)
+        }
+        stored_in = {parameter: name for name, parameters in several.items() for parameter in parameters}
+        found: dict[tuple[str, str], str] = {}
+        for node in graph.nodes if stored_in else ():
+            for value in node.inputs:
+                parameter = None if value is None else graph.values[value].parameter
+                if parameter in stored_in and node.outputs:
+                    made = graph.values[node.outputs[0]].name.rpartition(" (")
+                    found[made[0] or made[2], stored_in[parameter]] = parameter
+        return found
+
+    def apart(self, stored: str, made: str) -> str | None:
+        """The parameter that a node reads in a stored tensor which holds several, None where that is not known."""
+        return self._apart.get((made, stored))
+
     def trainable(self, tensor: Tensor) -> bool:
         """Whether a stored tensor holds elements of a parameter."""
         return tensor.is_float and tensor.name in self.owners
@@ -55,7 +82,7 @@ class Ownership:
         if kind == "DequantizeLinear" and (len(owners) > 1 or parameter.pieces[0][0] == parameter.name):
             return None
         self._budget.allow(parameter.shape)
-        return Leaf(parameter.name if kind == "DequantizeLinear" else name, _elements(parameter), True)
+        return Leaf(parameter.name if kind == "DequantizeLinear" else name, _elements(parameter), True, name)
 
 
 def _elements(parameter: Parameter) -> torch.Tensor:

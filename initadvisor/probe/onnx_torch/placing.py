@@ -42,7 +42,8 @@ def place(module: OnnxModule, compiler: Compiler, graph: Graph) -> None:
     stored: dict[str, tuple[str, ...]] = {}
     for leaf in compiler.leaves:
         _hang_leaf(module, leaf)
-        stored[leaf.name] = (*stored.get(leaf.name, ()), leaf.path)
+        for name in dict.fromkeys((leaf.name, leaf.stored)):
+            stored[name] = (*stored.get(name, ()), leaf.path)
     module.onnx = replace(
         module.onnx,
         layers={name: placed[id(step)] for name, step in layers.items()},

@@ -20,13 +20,14 @@ HOST_ELEMENTS = 4096
 class Leaf:
     """A stored tensor: a parameter or a buffer of the module, under the name that ONNX gives it.
 
-    owner, attribute: where in the module it hangs; path: the name that torch gives it. host: a copy that stays on the
-    host, for small integers.
+    stored: the tensor of the file that it was read from. owner, attribute: where in the module it hangs. path: the
+    name that torch gives it. host: a copy that stays on the host, for small integers.
     """
 
     name: str
     tensor: Any
     trainable: bool
+    stored: str = ""
     owner: Any = None
     attribute: str = ""
     path: str = ""

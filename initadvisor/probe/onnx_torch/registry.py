@@ -23,10 +23,23 @@ class Call:
     spelling: "Type", or "domain::Type" outside the standard; opset: the version of its operator set; attrs: its
     attributes as Python values, tensors as torch's, graphs as runnable bodies; outputs: how many outputs are named;
     wanted: for each of them whether something may read it; training: whether the module is in training mode;
-    codes: whether quantized codes are carried as floats, so that a gradient can pass.
+    codes: whether quantized codes are carried as floats, so that a gradient can pass; code_type: their type where it
+    is narrower than a byte.
     """
 
-    __slots__ = ("attrs", "budget", "captured", "codes", "inputs", "name", "opset", "spelling", "training", "wanted")
+    __slots__ = (
+        "attrs",
+        "budget",
+        "captured",
+        "code_type",
+        "codes",
+        "inputs",
+        "name",
+        "opset",
+        "spelling",
+        "training",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -49,6 +62,7 @@ class Call:
         self.captured = tuple(captured)
         self.training = False
         self.codes = False
+        self.code_type = ""
 
     @property
     def outputs(self) -> int:

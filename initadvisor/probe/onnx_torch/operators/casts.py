@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from initadvisor.errors import FormatError
+from initadvisor.errors import UnsupportedError
 from initadvisor.probe.onnx_torch.registry import Call, implements
 from initadvisor.probe.onnx_torch.types import TORCH_TYPES
 
@@ -20,7 +20,7 @@ def cast(call: Call, x: Any) -> Any:
     target = call.attr("to")
     kind = TORCH_TYPES.get(str(target).lower() if isinstance(target, str) else target)
     if kind is None:
-        raise FormatError(f"a cast to tensor type {target}, which torch does not compute with")
+        raise UnsupportedError(f"a cast to tensor type {target}, which torch does not compute with")
     return to_type(x, kind, bool(call.attr("saturate", 1)))
 
 
@@ -35,7 +35,7 @@ def bit_cast(call: Call, x: Any) -> Any:
     """The same bits as another type of that width."""
     kind = TORCH_TYPES.get(call.attr("to"))
     if kind is None:
-        raise FormatError(f"a cast to tensor type {call.attr('to')}, which torch does not compute with")
+        raise UnsupportedError(f"a cast to tensor type {call.attr('to')}, which torch does not compute with")
     return x.view(kind)
 
 

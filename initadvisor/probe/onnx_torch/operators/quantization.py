@@ -10,11 +10,15 @@ from typing import Any
 
 import torch
 
-from initadvisor.errors import FormatError
+from initadvisor.errors import UnsupportedError
+from initadvisor.frontends.onnx_model.tensors import DTYPES
 from initadvisor.probe.onnx_torch.operators.casts import SMALL_FLOATS, to_type
 from initadvisor.probe.onnx_torch.operators.convolution import convolution
 from initadvisor.probe.onnx_torch.registry import Call, implements
 from initadvisor.probe.onnx_torch.types import TORCH_TYPES
+
+_NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
+"""Types below a byte, which are held in bytes: their smallest and largest code."""
 
 
 def rounded(x: Any) -> Any:
@@ -36,11 +40,11 @@ def spread(table: Any, x: Any, axis: int, block: int = 0) -> Any:
 
 def encoded(x: Any, scale: Any, zero: Any, kind: Any) -> Any:
     """Codes as floats: x / scale rounded, moved by the zero point and held inside the type."""
-    limits = torch.iinfo(kind)
     codes = rounded(x / scale)
     if zero is not None:
         codes = codes + zero
-    return torch.clamp(codes, limits.min, limits.max)
+    low, high = _NARROW[kind] if kind in _NARROW else (torch.iinfo(kind).min, torch.iinfo(kind).max)
+    return torch.clamp(codes, low, high)
 
 
 @implements("QuantizeLinear", "com.microsoft::QuantizeLinear")
@@ -49,8 +53,11 @@ def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     axis, block = call.attr("axis", 1), call.attr("block_size", 0)
     asked = call.attr("output_dtype", 0)
     kind = zero.dtype if zero is not None else TORCH_TYPES.get(asked, None if asked else torch.uint8)
+    narrow = call.code_type or DTYPES.get(asked, "")
+    if narrow in _NARROW:
+        kind = torch.int8 if narrow.startswith("int") else torch.uint8
     if kind is None:
-        raise FormatError(f"codes of tensor type {asked}, which torch does not compute with")
+        raise UnsupportedError(f"codes of tensor type {asked}, which torch does not compute with")
     wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     if not wide.is_floating_point():
         wide = wide.float()
@@ -58,7 +65,7 @@ def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     if kind in SMALL_FLOATS:
         return to_type(wide / steps, kind, bool(call.attr("saturate", 1)))
     offset = None if zero is None else spread(zero, x, axis, block).to(wide.dtype)
-    codes = encoded(wide, steps, offset, kind)
+    codes = encoded(wide, steps, offset, narrow if narrow in _NARROW else kind)
     return codes if call.codes else codes.detach().to(kind)
 
 
