@@ -9,7 +9,7 @@ from initadvisor.errors import UsageError
 from initadvisor.graph import Graph, Layer, Layout, Parameter
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import Choice, Choices
-from initadvisor.plan.defaults import default_choices
+from initadvisor.plan.defaults import balanced_weights, default_choices
 from initadvisor.plan.intent import Intent
 from initadvisor.plan.moments import at_moments
 from initadvisor.plan.policy import Override, decide
@@ -80,7 +80,7 @@ def advise(
                 learning_rate=rates,
             )
         )
-    wanted = {step.parameter for step in steps if step.reason.startswith("asked for")}
+    wanted = {step.parameter for step in steps if step.reason.startswith("asked for")} | balanced_weights(graph)
     free = {name: choice for name, choice in defaults.items() if name not in wanted}
     return Plan(graph.target, at_moments(graph, measured, steps, free), seed)
 

@@ -15,6 +15,9 @@ from initadvisor.initializers.recipes import Choice, Choices
 LEAST = 0.05
 """Corrections below this share of a gain are left out: they add up to nothing over the layers there are."""
 
+SHORTEST = 3
+"""Links of a stack from which on signal and gradient are weighed against each other; over fewer, the signal decides."""
+
 MOST = 2.0
 """No gain is corrected by more: where the prediction asks for it, something else is the matter."""
 
@@ -25,8 +28,12 @@ values that are nearly the same there, and gains less than it would among indepe
 HOMOGENEOUS = frozenset({"relu", "leaky_relu", "prelu", "linear"})
 """Activations through which a scale passes, so that a gain may be moved without leaving a fixed point."""
 
-_NOISE = ("dropout", "alpha_dropout")
-"""Operators that add to the second moment in training alone: gains are those of the network as it is used."""
+_BETWEEN = HOMOGENEOUS | {
+    "max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "pad", "reshape", "flatten", "unflatten", "view",
+    "permute", "transpose", "squeeze", "unsqueeze", "identity", "cast", "add",
+}  # fmt: skip
+"""Operators that may lie between two layers of a stack; `add` stands for the bias of a decomposed layer. Whatever else
+joins, splits or multiplies there is not the geometry that is made up for here."""
 
 
 def balanced(graph: Graph, chosen: Mapping[str, Choice], plain: Mapping[str, Layer]) -> Choices:
@@ -39,8 +46,8 @@ def balanced(graph: Graph, chosen: Mapping[str, Choice], plain: Mapping[str, Lay
     Source: the factors are predicted from second moments, as Hanin and Rolnick 2018, arXiv 1803.01719, do for plain
     layers, with what the geometry adds.
     """
-    links = list(_links(graph, plain))
-    if not any(link.receptive_field > 1 for pair in links for link in pair):
+    links = stacked(graph, plain)
+    if not links:
         return {}
     run = propagate(graph, _statistics(graph, chosen), Conditions(input_positions=NEIGHBOURS))
     changed: Choices = {}
@@ -56,6 +63,22 @@ def balanced(graph: Graph, chosen: Mapping[str, Choice], plain: Mapping[str, Lay
     return changed
 
 
+def stacked(graph: Graph, plain: Mapping[str, Layer]) -> list[tuple[Layer, Layer]]:
+    """The pairs of layers in stacks with convolutions that are long enough for a drift to add up."""
+    links = {layer.name: (before, layer) for before, layer in _links(graph, plain)}
+    behind = {before.name: layer.name for before, layer in links.values()}
+    found: list[tuple[Layer, Layer]] = []
+    for first in (name for name in behind if name not in links):
+        stack: list[tuple[Layer, Layer]] = []
+        name: str | None = behind[first]
+        while name is not None:
+            stack.append(links[name])
+            name = behind.get(name)
+        if len(stack) >= SHORTEST and any(one.receptive_field > 1 for pair in stack for one in pair):
+            found += stack
+    return found
+
+
 def _links(graph: Graph, plain: Mapping[str, Layer]) -> Iterator[tuple[Layer, Layer]]:
     """Pairs of layers that follow each other and nothing else, homogeneous between."""
     read = Counter(name for layer in graph.layers for name in layer.attrs.get("previous", ()))
@@ -66,7 +89,7 @@ def _links(graph: Graph, plain: Mapping[str, Layer]) -> Iterator[tuple[Layer, La
             continue
         if any(one.layout is None or one.layout.transposed for one in (before, layer)):
             continue
-        if any(node.op in _NOISE for node in graph.nodes[before.node or 0 : layer.node or 0]):
+        if any(node.op not in _BETWEEN for node in graph.nodes[(before.node or 0) + 1 : layer.node or 0]):
             continue
         if all(one.activation is not None and one.activation.name in HOMOGENEOUS for one in (before, layer)):
             yield before, layer

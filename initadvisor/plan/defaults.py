@@ -9,7 +9,7 @@ from initadvisor.graph import Graph, Layer
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import RECIPES, Choice, Choices
 from initadvisor.initializers.recipes.places import Branch, branches, in_blocks, unit_norms, zero_biases
-from initadvisor.plan.balance import balanced
+from initadvisor.plan.balance import balanced, stacked
 from initadvisor.plan.critical import critical, is_saturating
 from initadvisor.plan.gains import recommended_gain
 from initadvisor.plan.stretch import stretches
@@ -44,8 +44,17 @@ def default_choices(graph: Graph) -> Choices:
             chosen[layer.weight] = choice
     chosen |= RECIPES["recurrent"](graph)
     chosen |= _residual(graph, chosen)
-    plain = {layer.name: layer for layer in graph.layers if _plain(layer, place.get(layer.name, (1, 1))[1])}
-    return chosen | balanced(graph, chosen, plain)
+    return chosen | balanced(graph, chosen, _plain_layers(graph, place))
+
+
+def balanced_weights(graph: Graph) -> frozenset[str]:
+    """The weights whose gain weighs the signal against the gradient; the signal alone must not move it again."""
+    links = stacked(graph, _plain_layers(graph, stretches(graph)))
+    return frozenset(layer.weight for _, layer in links if layer.weight is not None)
+
+
+def _plain_layers(graph: Graph, place: Mapping[str, tuple[int, int]]) -> dict[str, Layer]:
+    return {layer.name: layer for layer in graph.layers if _plain(layer, place.get(layer.name, (1, 1))[1])}
 
 
 def stack_gains(graph: Graph) -> dict[str, tuple[float, bool]]:

@@ -38,11 +38,19 @@ def test_what_padding_takes_is_given_back(size, share):
 def test_large_maps_and_plain_matrices_keep_their_gain():
     plan = plan_of(stack(4, 32), (2, 64, 32, 32))
     assert gain(plan, "4.weight") == pytest.approx(sqrt(2))
-    plain = nn.Sequential(*[m for _ in range(5) for m in (nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.5))])
+    plain = nn.Sequential(*[m for _ in range(5) for m in (nn.Linear(32, 32), nn.ReLU())])
     assert {step.method for step in plan_of(plain, (2, 32)).steps if step.shape == (32, 32)} <= {
         "kaiming_normal",
         "lecun_normal",
     }
+
+
+def test_what_dropout_adds_to_the_second_moment_in_training_is_taken_off():
+    """Dropout divides what it keeps by 1 - p, so the second moment grows by as much (arXiv:1607.02488)."""
+    layers = [m for _ in range(5) for m in (nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.5))]
+    plan = plan_of(nn.Sequential(*layers), (2, 32))
+    assert plan.step("0.weight").std_after * sqrt(32) == pytest.approx(sqrt(2), rel=0.01)
+    assert plan.step("6.weight").std_after * sqrt(32) == pytest.approx(1.0, rel=0.01)
 
 
 def test_a_norm_between_makes_it_needless():
