@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="forget earlier results of this part")
     parser.add_argument("--failed", action="store_true", help="try the models again that failed")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
+    parser.add_argument("--share", default="1/1", help="of several runs side by side, which one this is (2/3)")
     parser.add_argument("--only", default="", help="names that contain this")
     options = parser.parse_args()
     if options.part == "summary":
@@ -63,20 +64,23 @@ def main() -> None:
 
 
 def _library(part: str, options: argparse.Namespace) -> None:
-    rows: dict[str, Row] = {} if options.again else _read().get(part, {}).get("models", {})
+    if options.again:
+        _store(part, {"models": {}})
+    held: dict[str, Row] = _read().get(part, {}).get("models", {})
     until = time.monotonic() + options.seconds
-    makers = list(getattr(capture_libraries, part)())
+    place, shares = (int(n) for n in options.share.split("/"))
+    makers = list(getattr(capture_libraries, part)())[place - 1 :: shares]
     warm()
     for name, configurations in makers:
-        done = name in rows and not (options.failed and rows[name]["capture"] not in WHOLE)
-        if done or options.only not in name:
+        wanted = (name in held and held[name]["capture"] not in WHOLE) if options.failed else name not in held
+        if not wanted or options.only not in name:
             continue
         if time.monotonic() > until:
             break
-        rows[name] = measured(configurations)
-        print(f"{name:55s} {_line(rows[name])}", flush=True)
-        _store(part, {"summary": _summary(rows), "models": rows})
-    print(json.dumps(_summary(rows), indent=1))
+        row = measured(configurations)
+        print(f"{name:55s} {_line(row)}", flush=True)
+        _store(part, {"models": {name: row}})
+    print(json.dumps(_read().get(part, {}).get("summary", {}), indent=1))
 
 
 def _line(row: Row) -> str:
@@ -114,7 +118,10 @@ def _read() -> dict[str, Any]:
 
 
 def _store(part: str, content: Row) -> None:
-    """Merge one part into the results file, with the machine and the versions that gave it."""
+    """Merge one part into the results file, with the machine and the versions that gave it.
+
+    Models are added to those that are there, none at all empties the part; the summary is made of all of them.
+    """
     versions = {}
     for package in ("torch", "torchvision", "timm", "transformers", "numpy"):
         with contextlib.suppress(PackageNotFoundError):
@@ -128,6 +135,9 @@ def _store(part: str, content: Row) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with _locked():
         results = _read()
+        if "models" in content:
+            rows = {**results.get(part, {}).get("models", {}), **content["models"]} if content["models"] else {}
+            content = {"summary": _summary(rows), "models": rows}
         results[part] = {**made, **content}
         scratch = RESULTS.with_suffix(".tmp")
         scratch.write_text(_written(results))

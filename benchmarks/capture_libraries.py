@@ -41,6 +41,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     **{kind: {"text_config": {"rope_parameters": _GLM_ROPE}} for kind in ("glm4v", "glm46v", "glm_image", "glm_ocr")},
     "glm4v_moe_text": {"rope_parameters": _GLM_ROPE, "head_dim": 128},
     "glm4v_moe": {"text_config": {"rope_parameters": _GLM_ROPE, "head_dim": 128}},
+    "xmod": {"default_language": "en_XX"},
     "lfm2_moe": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
 }
 """Model type -> settings without which its configuration class does not describe a model."""

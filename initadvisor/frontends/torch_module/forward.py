@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from initadvisor.frontends.torch_module.failure import ForwardFailed
+from initadvisor.frontends.torch_module.failure import FailedCall, ForwardFailed
 from initadvisor.frontends.torch_module.guesses import Guesses
 from initadvisor.frontends.torch_module.lazy import shapeable
 from initadvisor.frontends.torch_module.parameters import Names
@@ -66,7 +66,7 @@ def record(
                 result = module(*args, **kwargs)
         except Exception as error:
             tape.graph.inputs = tuple(recorder.value(t) for t in stand_ins)
-            failed = ForwardFailed(error, tape.graph, recorder.guesses.asked, tape.failed)
+            failed = ForwardFailed(error, tape.graph, recorder.guesses.asked, _failed_call(tape, error))
             traceback.clear_frames(error.__traceback__)
             raise failed from None
         outputs = [twins.stand_in(tensor) for tensor in leaves(result)]
@@ -76,6 +76,18 @@ def record(
     graph.parameters = names.parameters
     _uncalled(module, scopes, twins, graph)
     return graph
+
+
+def _failed_call(tape: Tape, error: BaseException) -> FailedCall | None:
+    """The operator that an error came from, if it did; earlier failures may have been caught by the model."""
+    if tape.failed is None:
+        return None
+    came: BaseException | None = error
+    while came is not None and came is not tape.failed[0]:
+        came = came.__cause__ or came.__context__
+    call = tape.failed[1] if came is not None else None
+    tape.failed = None  # it holds the frames that it went through
+    return call
 
 
 def _named_inputs(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:

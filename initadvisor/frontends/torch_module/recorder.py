@@ -99,13 +99,13 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             tensors = leaves((args, kwargs))
         try:
             result = compute(self, call, func, args, kwargs, tensors)
-        except Exception:
+        except Exception as error:
             described = ((tuple(t.shape), str(t.dtype)[6:], self._value_or_none(t)) for t in tensors)
             groups = bind(call, args, kwargs)[1].get("groups", 1)
             op = call.operator.name if call.operator is not None else call.native
-            self.tape.failed = FailedCall(op, tuple(described), groups if isinstance(groups, int) else 1)
+            call_that_failed = FailedCall(op, tuple(described), groups if isinstance(groups, int) else 1)
+            self.tape.failed = (error, call_that_failed)
             raise
-        self.tape.failed = None
         return self.write_down(call, args, kwargs, tensors, result)
 
     def _value_or_none(self, tensor: torch.Tensor) -> int | None:

@@ -52,7 +52,7 @@ class Tape:
         self.graph = Graph(target=target, source="torch")
         self.same_memory: dict[int, int] = {}
         self.scope, self.call = "", 0
-        self.failed: FailedCall | None = None
+        self.failed: tuple[BaseException, FailedCall] | None = None
         self._by_id: dict[int, Track] = {}
         self._by_key: dict[int, list[Track]] = {}
         self._writes: dict[int, list[_Write]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import nn
 
 from initadvisor.frontends.torch_module import load
+from initadvisor.frontends.torch_module.failure import ForwardFailed
+from initadvisor.frontends.torch_module.forward import record
 from initadvisor.graph import Graph
 
 
@@ -121,3 +124,85 @@ def test_an_assertion_is_taken_to_hold_however_often_it_is_asked() -> None:
     graph = load(Asserts())
     assert graph.coverage.capture == "virtual", graph.coverage.notes
     assert sum(n.op == "linear" for n in graph.nodes) == 20
+
+
+class Frames(nn.Module):
+    """A mask of frames that has to be as long as the frames, behind a context that runs operators while it unwinds."""
+
+    main_input_name = "input_features"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = Config(model_type="frames", num_mel_bins=8)
+        self.conv, self.flag = nn.Conv1d(1, 4, 3), nn.Linear(8, 8)
+
+    def forward(self, input_features: torch.Tensor, input_features_mask: torch.Tensor) -> torch.Tensor:
+        return self.flag(input_features) * input_features_mask[..., None]
+
+
+def test_a_mask_gets_the_length_of_what_it_masks() -> None:
+    graph = load(Frames())
+    assert input_shape(graph, "input_features_mask") == (2, 100)
+
+
+class Unwinds(nn.Module):
+    """A waveform without a channel axis, in a context that runs operators on its way out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.state = nn.Conv1d(1, 4, 3), nn.Linear(4, 4)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self.state(torch.zeros(2, 4))
+
+    def forward(self, input_values: torch.Tensor) -> torch.Tensor:
+        if input_values.dim() > 3:
+            raise TypeError("no")
+        with self:
+            return self.conv(input_values)
+
+
+def test_operators_that_run_after_a_failure_do_not_hide_it() -> None:
+    with pytest.raises(ForwardFailed) as failed:
+        record(Unwinds(), [torch.zeros(2, 16000)], {})
+    assert failed.value.call is not None
+    assert failed.value.call.op == "conv"
+
+
+def test_an_error_of_python_code_is_not_put_down_to_an_operator_that_failed_before() -> None:
+    class Falls(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with contextlib.suppress(RuntimeError):
+                x = x @ torch.zeros(99, 99)
+            return {}["missing"]
+
+    with pytest.raises(ForwardFailed) as failed:
+        record(Falls(), [torch.zeros(2, 3)], {})
+    assert failed.value.call is None
+
+
+class Choices(nn.Module):
+    """Several choices for every sequence, as its documentation says."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = Config(model_type="choices", vocab_size=50)
+        self.embedding, self.score = nn.Embedding(50, 8), nn.Linear(8, 1)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, num_choices, sequence_length)`):
+            Tokens.
+        """
+        count, length = input_ids.shape[1], input_ids.shape[-1]
+        logits = self.score(self.embedding(input_ids.view(-1, length)).mean(1))
+        return logits.view(-1, count)
+
+
+def test_documented_axes_that_a_guess_lacks_are_added() -> None:
+    assert input_shape(load(Choices())) == (2, 2, 16)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from initadvisor.frontends.torch_module.inputs.huggingface import Maker
 
 _ENTRY = re.compile(r"^\s{0,8}(\w+) \(`*([^`\n]*)`* of shape `*\(([^`\n]+)\)`", re.MULTILINE)
+_COUNTS = re.compile(r"(sizes|lengths|thw|ids|indices|positions)$")
+"""Names of integers, whatever type the documentation gives."""
+
 _ARITHMETIC: dict[type, Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -42,11 +45,22 @@ def tensors(maker: Maker) -> dict[str, torch.Tensor]:
             continue
         if "Long" in kind or "Int" in kind:
             found[name] = tokens(*shape, high=2)
+        elif _COUNTS.search(name):
+            found[name] = torch.ones(shape, dtype=torch.long)
         elif "Bool" in kind or name.endswith("mask"):
             found[name] = torch.ones(shape, dtype=torch.bool if "Bool" in kind else torch.long)
         else:
             found[name] = floats(*shape)
     return found
+
+
+def agreed(value: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    """A guessed value brought to the documented shape: signals take it, indices only an axis that they lack."""
+    if value.is_floating_point():
+        return told
+    if told.dim() == 3 and value.dim() == 2:  # several choices for every sequence
+        return value[:, None].repeat(1, told.shape[1], 1)
+    return value
 
 
 def _shape(maker: Maker, expression: str) -> tuple[int, ...] | None:

@@ -53,7 +53,8 @@ def trials(module: nn.Module) -> Iterator[Trial]:
             yield Trial((), {**values, **cache}, "transformers", str(module.config.model_type))
     with contextlib.suppress(*NO_GUESS):
         values = {n: maker.value(n) for n in base}
-        told = {n: t for n, t in maker.documented.items() if _is_signal(values.get(n)) and t.shape != values[n].shape}
+        told = {n: documented.agreed(v, maker.documented[n]) for n, v in values.items() if n in maker.documented}
+        told = {n: t for n, t in told.items() if t.shape != values[n].shape}
         if told:
             yield Trial((), {**values, **told, **cache}, "transformers", "shapes from the documentation")
     with contextlib.suppress(*NO_GUESS):
@@ -154,7 +155,8 @@ class Maker:
 
     def image_size(self) -> tuple[int, int]:
         """Height and width of an image."""
-        size = self.find("image_size", "img_size", "input_size", "input_image_size", part="vision", default=224)
+        names = ("image_size", "img_size", "input_size", "input_image_size", "max_img_size")
+        size = self.find(*names, part="vision", default=224)
         if isinstance(size, dict):
             size = (size.get("height", 224), size.get("width", 224))
         if isinstance(size, int | float):
@@ -259,10 +261,6 @@ _ENDINGS: tuple[tuple[str, Callable[[Maker], Any]], ...] = (
     ("input_features", Maker.features),
     ("input_values", Maker.waveform),
 )
-
-
-def _is_signal(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _patches(maker: Maker) -> int:

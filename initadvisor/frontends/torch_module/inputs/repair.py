@@ -30,6 +30,8 @@ def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[
         multiples,
         missing_arguments,
         absent_options,
+        caches,
+        masks,
         fields,
         widths,
         ranks,
@@ -72,6 +74,31 @@ def absent_options(module: nn.Module, trial: Trial, failed: ForwardFailed) -> It
                 yield replace(trial, kwargs={k: v for k, v in trial.kwargs.items() if k != name})
 
 
+def caches(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """Something about a cache of keys and values: do without one."""
+    named = trial.args or "use_cache" in trial.kwargs or not re.search("cache|past_key", failed.text, re.IGNORECASE)
+    if not named and huggingface.is_model(module):
+        yield trial.with_kwargs(use_cache=False)
+
+
+def masks(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """A mask `frames_mask` of another length than any axis of `frames`."""
+    if not re.search("shape|size|dimension|length", failed.text):
+        return
+    for name, mask in trial.kwargs.items():
+        owner = trial.kwargs.get(re.sub("_(attention_|padding_)?mask$", "", name))
+        if (
+            not isinstance(owner, torch.Tensor)
+            or owner is mask
+            or not isinstance(mask, torch.Tensor)
+            or mask.dim() != 2
+        ):
+            continue
+        for size in dict.fromkeys(owner.shape[1:]) if mask.shape[1] not in owner.shape[1:] else ():
+            if size <= LARGEST:
+                yield trial.with_kwargs(**{name: mask[:1, :1].expand(owner.shape[0], size).contiguous()})
+
+
 def _fitted(module: nn.Module, trial: Trial, name: str) -> Any:
     """A value for one more argument, as long as the tokens that are already there."""
     value = signature.value_for(module, name)
@@ -103,18 +130,21 @@ def too_small(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterato
 
 def multiples(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
     """`length 1 is not a multiple of 1920`, `must be divisible by 32`: the next such size."""
-    match = re.search(r"(?:multiple of|divisible by)\D{0,40}?(\d+)", failed.text)
-    unit = int(match.group(1)) if match is not None else 0
+    match = re.search(r"(?:multiple of|divisible by)(?:[^()]{0,40}\((\d+)\)|\D{0,40}?(\d+))", failed.text)
+    unit = int(match.group(1) or match.group(2)) if match is not None else 0
     if not 1 < unit <= LARGEST:
         return
+    got = re.search(r"(?:got|length|is) (\d+)", failed.text)
     for label, value in arguments(trial):
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dim() > 1:
-            for axis in (-1, 1):
-                size = -(-value.shape[axis] // unit) * unit
-                if value.dim() >= 4 and axis == -1:
-                    yield exchanged(trial, label, scaled(value, size))
-                elif size != value.shape[axis]:
-                    yield exchanged(trial, label, resized(value, axis, size))
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.dim() < 2:
+            continue
+        named = [i for i, size in enumerate(value.shape) if got is not None and size == int(got.group(1))]
+        for axis in dict.fromkeys((*(i - value.dim() for i in named), -1, 1 - value.dim())):
+            size = -(-value.shape[axis] // unit) * unit
+            if value.dim() >= 4 and axis in (-1, -2):
+                yield exchanged(trial, label, scaled(value, size))
+            elif size != value.shape[axis]:
+                yield exchanged(trial, label, resized(value, axis, size))
 
 
 def told_size(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:

@@ -132,6 +132,9 @@ def ranks(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Tr
         held = input_at(trial, patches[0]) if patches is not None else None
         if patches is not None and held is not None and len(given) == 2 and given[-1] == prod(weight[1:]):
             yield exchanged(trial, patches[0], like(held, [held.shape[0], *weight[1:]]))
+        if patches is not None and held is not None and len(given) == len(weight) - 1 == held.dim():
+            channels = weight[1] * call.groups
+            yield exchanged(trial, patches[0], like(held, [held.shape[0], channels, *held.shape[1:]]))
     ranks = [int(r) for r in re.findall(r"(\d)-?[dD]\b", failed.text.split("got")[0])]
     ranks += [int(r) for r in re.findall(r"(?:must be|expected) (\d)-?(?:D|dim)", failed.text)]
     source = behind(failed, 0)
