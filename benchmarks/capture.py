@@ -71,6 +71,7 @@ def _library(part: str, options: argparse.Namespace) -> None:
     place, shares = (int(n) for n in options.share.split("/"))
     makers = list(getattr(capture_libraries, part)())[place - 1 :: shares]
     warm()
+    makers.sort(key=lambda maker: held.get(maker[0], {}).get("capture") == "not built")  # those that may profit first
     for name, configurations in makers:
         wanted = (name in held and held[name]["capture"] not in WHOLE) if options.failed else name not in held
         if not wanted or options.only not in name:

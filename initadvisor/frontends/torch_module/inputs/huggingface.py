@@ -39,6 +39,9 @@ def trials(module: nn.Module) -> Iterator[Trial]:
     if not is_model(module):
         return
     maker = Maker(module)
+    if "MultipleChoice" in type(module).__name__:  # often documented as if it took single sequences
+        ids = maker.ids()[:, None].repeat(1, 2, 1)
+        yield Trial((), {"input_ids": ids}, "transformers", "two choices for every sequence")
     needed = maker.required()
     main = str(module.main_input_name)
     leads = [main] if main in maker.arguments else [n for n in _LEADS if n in maker.arguments][:1]
