@@ -65,3 +65,19 @@ def test_inferred_shapes(module: nn.Module, shape: tuple[int, ...]) -> None:
     assert graph.coverage.capture == "virtual", graph.coverage.notes
     assert graph.values[graph.inputs[0]].shape == shape
     assert "signature" in assumed(graph)
+
+
+def test_shapes_of_several_inputs_features_and_tokens() -> None:
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features, self.tokens = nn.Linear(5, 4), nn.Embedding(10, 4)
+
+        def forward(self, x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+            return self.features(x) + self.tokens(ids)
+
+    graph = load(Pair(), LoadOptions(input_shapes=((7, 5), (7,))))
+    assert [(graph.values[i].shape, graph.values[i].dtype) for i in graph.inputs] == [
+        ((7, 5), "float32"),
+        ((7,), "int64"),
+    ]
