@@ -38,7 +38,8 @@ _GLM_ROPE = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor":
 
 RECIPES: dict[str, dict[str, Any]] = {
     **{kind: {"rope_parameters": _GLM_ROPE} for kind in ("glm4v_text", "glm_image_text")},
-    **{kind: {"text_config": {"rope_parameters": _GLM_ROPE}} for kind in ("glm4v", "glm46v", "glm_image", "glm_ocr")},
+    **{kind: {"text_config": {"rope_parameters": _GLM_ROPE}} for kind in ("glm4v", "glm46v", "glm_image")},
+    "glm_ocr": {"text_config": {"rope_parameters": {**_GLM_ROPE, "partial_rotary_factor": 1.0}, "head_dim": 64}},
     "glm4v_moe_text": {"rope_parameters": _GLM_ROPE, "head_dim": 128},
     "glm4v_moe": {"text_config": {"rope_parameters": _GLM_ROPE, "head_dim": 128}},
     "xmod": {"default_language": "en_XX"},

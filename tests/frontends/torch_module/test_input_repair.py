@@ -206,3 +206,17 @@ class Choices(nn.Module):
 
 def test_documented_axes_that_a_guess_lacks_are_added() -> None:
     assert input_shape(load(Choices())) == (2, 2, 16)
+
+
+def test_a_batch_of_one_where_more_are_refused() -> None:
+    class One(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.shape[0] > 1:
+                raise ValueError("Cannot handle batch sizes > 1 if no padding token is defined.")
+            return self.linear(x)
+
+    assert input_shape(load(One())) == (1, 4)

@@ -30,6 +30,7 @@ def repairs(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[
         multiples,
         missing_arguments,
         absent_options,
+        single,
         caches,
         masks,
         fields,
@@ -72,6 +73,16 @@ def absent_options(module: nn.Module, trial: Trial, failed: ForwardFailed) -> It
         for name in reversed(list(trial.kwargs)):  # a part that this model does not have was fed
             if name not in needed and len(trial.kwargs) > 1:
                 yield replace(trial, kwargs={k: v for k, v in trial.kwargs.items() if k != name})
+
+
+def single(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
+    """`Cannot handle batch sizes > 1 if no padding token is defined`: a batch of one."""
+    if re.search(r"batch[ _]?sizes?\W*(> ?1|!= ?1|greater than|larger than|must be 1)", failed.text, re.IGNORECASE):
+        tensors = [v for _, v in arguments(trial) if isinstance(v, torch.Tensor) and v.dim() > 1]
+        batch = tensors[0].shape[0] if tensors else 1
+        first = lambda v: v[:1] if isinstance(v, torch.Tensor) and v.dim() and v.shape[0] == batch > 1 else v  # noqa: E731
+        kwargs = {k: first(v) for k, v in trial.kwargs.items()}
+        yield replace(trial, args=tuple(map(first, trial.args)), kwargs=kwargs)
 
 
 def caches(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
