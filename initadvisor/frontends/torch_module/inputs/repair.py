@@ -80,9 +80,12 @@ def single(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[T
     if re.search(r"batch[ _]?sizes?\W*(> ?1|!= ?1|greater than|larger than|must be 1)", failed.text, re.IGNORECASE):
         tensors = [v for _, v in arguments(trial) if isinstance(v, torch.Tensor) and v.dim() > 1]
         batch = tensors[0].shape[0] if tensors else 1
-        first = lambda v: v[:1] if isinstance(v, torch.Tensor) and v.dim() and v.shape[0] == batch > 1 else v  # noqa: E731
-        kwargs = {k: first(v) for k, v in trial.kwargs.items()}
-        yield replace(trial, args=tuple(map(first, trial.args)), kwargs=kwargs)
+        kwargs = {k: _first(v, batch) for k, v in trial.kwargs.items()}
+        yield replace(trial, args=tuple(_first(v, batch) for v in trial.args), kwargs=kwargs)
+
+
+def _first(value: Any, batch: int) -> Any:
+    return value[:1] if isinstance(value, torch.Tensor) and value.dim() and value.shape[0] == batch > 1 else value
 
 
 def caches(module: nn.Module, trial: Trial, failed: ForwardFailed) -> Iterator[Trial]:
