@@ -2,9 +2,11 @@
 
     python benchmarks/apply.py            # all sizes, writes benchmarks/results/apply.json
     python benchmarks/apply.py --short    # the smallest sizes, prints only
+    python benchmarks/apply.py --part resnet50  # renews that part of the results
 
 Each pair of contestants runs in turn, several times; a ratio is the median over the rounds of the ratio within a
-round, so that a busy machine slows both sides alike.
+round, so that a busy machine slows both sides alike. What runs on one thread is measured in processor time, which
+neighbours on a shared machine do not add to; several threads and GPUs are measured by the wall clock.
 """
 
 from __future__ import annotations
@@ -59,11 +61,12 @@ def versus(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> d
 
 
 def _seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    clock = time.process_time if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter
+    start = clock()
     run()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def draws(sizes: list[int], rounds: int, device: str, dtypes: list[torch.dtype]) -> list[dict[str, Any]]:
@@ -120,25 +123,39 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small sizes, few rounds, nothing written")
-    short = parser.parse_args().short
+    parser.add_argument("--part", choices=("draws", "resnet50"), help="measure only this and keep the rest")
+    options = parser.parse_args()
+    short: bool = options.short
     sizes = [1 << 20] if short else [1 << 20, 1 << 22, 1 << 24, 1 << 26]
     dtypes = [torch.float32] if short else [torch.float32, torch.bfloat16]
+    known = json.loads(RESULTS.read_text()) if options.part and RESULTS.exists() else {}
     found: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "machine": {
+            "cpu": _cpu(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "shared": "other work ran beside it",
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "system": platform.platform(),
+        },
         "versions": {
             "initadvisor": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
+            "torchvision": torchvision.__version__,
         },
         "goal": "keyed normal at most 1.5x torch.Tensor.normal_ on the CPU",
-        "draws": draws(sizes, 3 if short else 7, "cpu", dtypes),
-        "resnet50": whole_model(1 if short else 5),
+        "draws": known.get("draws", []),
+        "resnet50": known.get("resnet50", {}),
     }
-    if torch.cuda.is_available():
-        found["machine"]["gpu"] = torch.cuda.get_device_name()
-        found["draws"] += draws(sizes, 7, "cuda", dtypes)
+    if options.part != "resnet50":
+        found["draws"] = draws(sizes, 3 if short else 7, "cpu", dtypes)
+        if torch.cuda.is_available():
+            found["draws"] += draws(sizes, 7, "cuda", dtypes)
+    if options.part != "draws":
+        found["resnet50"] = whole_model(1 if short else 5)
     if not short:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")

@@ -10,6 +10,7 @@ from initadvisor.graph import Graph, Layer, Layout, Parameter
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import Choice, Choices
 from initadvisor.plan.defaults import balanced_weights, default_choices
+from initadvisor.plan.flagged import by_parameter
 from initadvisor.plan.intent import Intent
 from initadvisor.plan.moments import at_moments
 from initadvisor.plan.policy import Override, decide
@@ -19,8 +20,6 @@ from initadvisor.plan.step import Plan, PlanStep
 if TYPE_CHECKING:
     from initadvisor.analysis.facts import TensorFacts
     from initadvisor.rules.finding import Finding
-
-_JUDGED = ("error", "warning")
 
 
 def advise(
@@ -48,7 +47,7 @@ def advise(
     defaults = {name: choice for name, choice in chosen.items() if name not in asked}
     chosen |= asked
     intent = Intent(graph, measured, include_trained)
-    flagged, noticed = _by_parameter(graph, findings)
+    flagged, noticed = by_parameter(graph, findings)
     overrides = tuple(policy)
     steps = []
     for parameter in graph.parameters.values():
@@ -126,27 +125,6 @@ def _layout(parameter: Parameter, layer: Layer | None) -> Layout | None:
         return None
     used = (*layer.layout.out_axes, *layer.layout.in_axes, *layer.layout.batch_axes)
     return layer.layout if all(axis < len(parameter.shape) for axis in used) else None
-
-
-def _by_parameter(
-    graph: Graph, findings: Iterable[Finding]
-) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Ids of the rules that found fault with each parameter (error, warning), and of those that had a remark (info)."""
-    weights = {layer.name: layer.weight for layer in graph.layers if layer.weight is not None}
-    flagged: dict[str, tuple[str, ...]] = {}
-    noticed: dict[str, tuple[str, ...]] = {}
-    for finding in findings:
-        subject = finding.subject
-        name = (
-            subject.tensor or weights.get(subject.name) or (subject.name if subject.name in graph.parameters else None)
-        )
-        names = [name] if name is not None else []
-        if finding.subject.kind == "model":
-            names = []
-        table = flagged if finding.severity in _JUDGED else noticed
-        for each in names:
-            table[each] = (*table.get(each, ()), finding.rule)
-    return flagged, noticed
 
 
 def _replaces(parameter: Parameter, facts: TensorFacts | None) -> str:
