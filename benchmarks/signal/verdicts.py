@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 from typing import Any
 
-from compare import compared, predicted
+from compare import TINY, compared, predicted
 from measure import measured
 from models import CNN_DEPTH, MLP_DEPTH, Case
 
@@ -58,7 +58,8 @@ def judged(case: Case) -> dict[str, Any]:
 
 
 def _ratio(numerator: float, denominator: float) -> float:
-    return math.sqrt(numerator / denominator) if denominator > 0 else math.inf
+    """The root of a ratio; nan, for which no verdict is given, where nothing is left to compare with."""
+    return math.sqrt(numerator / denominator) if denominator > TINY else math.nan
 
 
 def _forward(graph: Graph, run: Propagation, first: str, last: str) -> float:

@@ -26,7 +26,8 @@ _POWERS = np.arange(TERMS + 1, dtype=np.float64)
 class Dual:
     """An activation on x ~ N(mean, variance): its moments and how pairs of such inputs leave it.
 
-    second: E[f^2]; slope: E[f'^2]; slope_mean: E[f']; spread: coefficient of the input in f, times its std.
+    second: E[f^2]; slope: E[f'^2]; slope_mean: E[f']; growth and slope_growth: by which power of the
+    variance E[f^2] and E[f'^2] grow here.
     """
 
     mean: float
@@ -34,6 +35,8 @@ class Dual:
     slope: float
     slope_mean: float
     variance: float
+    growth: float
+    slope_growth: float
     _value: np.ndarray
     _slope: np.ndarray
     _radial: np.ndarray
@@ -66,6 +69,8 @@ class Dual:
             slope=slope[1],
             slope_mean=slope[0],
             variance=self.variance,
+            growth=self.growth,
+            slope_growth=self.slope_growth,
             _value=_between(self._value, *value),
             _slope=_between(self._slope, *slope),
             _radial=_between(self._radial, *radial),
@@ -108,10 +113,17 @@ def dual(f: ScalarFunction, mean: float, variance: float) -> Dual:
         slope=slope_second,
         slope_mean=float(coefficients[0, 1]),
         variance=variance,
+        growth=_growth(float(w @ (y * y * z * z)), second),
+        slope_growth=_growth(radial_second, slope_second),
         _value=_with_tail(coefficients[:, 0], second),
         _slope=_with_tail(coefficients[:, 1], slope_second),
         _radial=_with_tail(coefficients[:, 2], radial_second),
     )
+
+
+def _growth(tilted: float, second: float) -> float:
+    """d ln E[g^2] / d ln variance = (E[g^2 z^2] / E[g^2] - 1) / 2 for g(mean + std z)."""
+    return 0.5 * (tilted / second - 1.0) if second > 0.0 else 0.0
 
 
 def _point(f: ScalarFunction, mean: float) -> Dual:
@@ -119,7 +131,7 @@ def _point(f: ScalarFunction, mean: float) -> Dual:
     y, slope = float(np.asarray(f.function(at))[0]), float(np.asarray(f.derivative(at))[0])
     first = np.zeros(TERMS + 1)
     first[0] = 1.0
-    return Dual(y, y * y, slope * slope, slope, 0.0, first * y * y, first * slope * slope, first * 0.0)
+    return Dual(y, y * y, slope * slope, slope, 0.0, 0.0, 0.0, first * y * y, first * slope * slope, first * 0.0)
 
 
 @lru_cache(maxsize=128)

@@ -18,6 +18,7 @@ from initadvisor.errors import UsageError
 from initadvisor.ops.activations import ACTIVATIONS
 from initadvisor.ops.correlation import Dual, dual
 from initadvisor.ops.gains import ScalarFunction, numeric_slope, resolve
+from initadvisor.ops.moments.places import product, raised
 from initadvisor.ops.moments.registry import Call
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.quadrature import nodes
@@ -69,6 +70,7 @@ def of_root(root: Signal, function: ScalarFunction, like: Signal) -> Signal:
         function=function,
         sources={key: value * d.slope_mean for key, value in root.sources.items()},
         visible=root.visible,
+        places=raised(root.places, d.growth),
     )
 
 
@@ -150,11 +152,15 @@ def to_base(s: Signal, gradient: Gradient) -> Gradient:
     )
     if root.atoms is not None or gradient.profile is not None:
         made = _by_value(root, s.function, gradient, made)
+    places, more = product(gradient.places, raised(root.places, d.slope_growth))
+    made.q *= more
+    made.places = places
     if gradient.picked is None:
         return made
     share, slope, radial = gradient.picked
     rest = 1.0 - share
     return Gradient(
+        places=places,
         q=rest * made.q + share * gradient.q * slope,
         positions=rest * made.positions + share * gradient.positions * slope,
         samples=rest * made.samples + share * gradient.samples * slope,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from initadvisor.ops.moments.places import mixed
+from initadvisor.ops.moments.places import product as profile_product
 from initadvisor.ops.moments.signal import Signal
 
 MAX_SOURCES = 32
@@ -54,6 +56,7 @@ def add(a: Signal, b: Signal, sign: float = 1.0) -> Signal:
         free=a.free and b.free,
         sources=merged(a.sources, b.sources, 1.0, sign),
         visible=min(a.visible, b.visible),
+        places=mixed(a.places, b.places, a.q / max(a.q + b.q, 1e-300)),
     )
     made.q = max(made.q, made.mean * made.mean)
     return made
@@ -87,4 +90,5 @@ def multiply(a: Signal, b: Signal) -> Signal:
         free=a.free and b.free,
         sources=merged(a.sources, b.sources, b.mean, a.mean),
         visible=min(a.visible, b.visible),
+        places=profile_product(a.places, b.places)[0],
     )

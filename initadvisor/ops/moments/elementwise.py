@@ -209,7 +209,11 @@ def product_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient 
             made.append(None)
             continue
         weighted = Gradient(
-            g.q * factor.q, g.positions * factor.positions, g.samples * factor.samples, g.features * factor.features
+            g.q * factor.q,
+            g.positions * factor.positions,
+            g.samples * factor.samples,
+            g.features * factor.features,
+            places=g.places,
         )
         made.append(gather_back(weighted, s, times))
     return made

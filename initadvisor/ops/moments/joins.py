@@ -7,6 +7,7 @@ from math import prod
 from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments.axes import FEATURES, POSITIONS, SAMPLES, axis, dominant, regroup, shape_of, size_of
 from initadvisor.ops.moments.broadcasting import repeated
+from initadvisor.ops.moments.places import Profile, mixed
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.selection import cut, part_of
 from initadvisor.ops.moments.signal import Gradient, Signal
@@ -55,11 +56,22 @@ def joined(call: Call) -> list[Signal | None]:
         along if role == SAMPLES else average([s.samples for s in looked]),
         axes,
         free=all(s.free for s in given),
+        places=_common_places(looked, call.memory["shares"]) if role == FEATURES else (),
     )
     if role == FEATURES and call.op == "cat" and not made.free:
         made.parts = _parts(looked, call.memory["shares"])
     made.law = _common_law(looked, call.memory["shares"])
     return [made]
+
+
+def _common_places(signals: list[Signal], shares: list[float]) -> Profile:
+    """The profile of the whole, each signal counting by its share of the second moment."""
+    total, energy = signals[0].places, shares[0] * signals[0].q
+    for s, share in zip(signals[1:], shares[1:], strict=True):
+        more = share * s.q
+        total = mixed(total, s.places, energy / max(energy + more, 1e-300))
+        energy += more
+    return total
 
 
 def _parts(signals: list[Signal], shares: list[float]) -> tuple[tuple[float, Signal], ...]:

@@ -39,6 +39,7 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
         positions=positions * scale,
         samples=samples * scale,
         sources={key: value * root for key, value in x.sources.items()},
+        places=x.places,
     )
 
 
@@ -70,7 +71,8 @@ def _by_part(call: Call, x: Signal, whole: Signal, inside: Counts, eps: float) -
     def average(name: str) -> float:
         return sum(share * float(getattr(part, name)) for share, part, _ in made)
 
-    return whole.fresh(**{name: average(name) for name in ("mean", "q", "features", "positions", "samples")})
+    names = ("mean", "q", "features", "positions", "samples")
+    return whole.fresh(places=whole.places, **{name: average(name) for name in names})
 
 
 def _apart(x: Signal, pair: float, inside: Counts) -> float:
@@ -222,6 +224,7 @@ def _project_out(g: Gradient, inside: Counts, normalised: Signal, centred: bool)
         positions - (radial * normalised.positions if inside.positions > 1 else 0.0),
         samples - (radial * normalised.samples if inside.samples > 1 else 0.0),
         features,
+        places=g.places,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from initadvisor.ops import functions
 from initadvisor.ops.gains import ScalarFunction
+from initadvisor.ops.moments import places
 from initadvisor.ops.moments.activations import function_of, root_of
 from initadvisor.ops.moments.axes import Axes, Counts, count, resized
 from initadvisor.ops.moments.registry import Call, backward, forward
@@ -38,6 +39,31 @@ def _window(call: Call, spatial: int) -> tuple[int, float]:
     return prod(kernel), valid
 
 
+def _windows(call: Call, spatial: int) -> tuple[places.Window, ...]:
+    """How the windows lie along each axis."""
+    given, made = call.input_shapes[0], call.output_shapes[0]
+    if given is None or made is None or not call.attrs.get("kernel_size"):
+        return ()
+    kernel = pairs_of(call.attrs.get("kernel_size"), spatial, 1)
+    stride = pairs_of(call.attrs.get("stride") or call.attrs.get("kernel_size"), spatial, 1)
+    padding = pairs_of(call.attrs.get("padding"), spatial, 0)
+    return tuple(places.Window(given[a], made[a], kernel[a], stride[a], 1, padding[a]) for a in range(-spatial, 0))
+
+
+def _along(call: Call, x: Signal, spatial: int) -> places.Profile:
+    """The profile behind the windows, which are as large inside as at the border."""
+    windows = _windows(call, spatial) if x.places else ()
+    if not windows:
+        return ()
+    flat = places.ahead((), windows)[0]
+    return tuple(u / v for u, v in zip(places.ahead(x.places, windows)[0], flat, strict=True))
+
+
+def _handed_back(call: Call, g: Gradient, spatial: int) -> places.Profile:
+    windows = _windows(call, spatial) if g.places else ()
+    return places.back(g.places, windows)[0] if windows else ()
+
+
 def _spatial(call: Call) -> int:
     kernel = call.attrs.get("kernel_size") or call.attrs.get("output_size")
     if isinstance(kernel, (tuple, list)):
@@ -58,7 +84,9 @@ def avg_pool(call: Call) -> list[Signal | None]:
     scale = valid * valid if call.attr("count_include_pad", True) else 1.0
     call.memory["square"] = (inside, scale)
     q = (x.q + (inside - 1.0) * x.positions) / inside * scale
-    return [_averaged(x, q, scale, _pooled_axes(x, shape, spatial), inside)]
+    made = _averaged(x, q, scale, _pooled_axes(x, shape, spatial), inside)
+    made.places = _along(call, x, spatial)
+    return [made]
 
 
 def _averaged(x: Signal, q: float, scale: float, axes: Axes, n: float) -> Signal:
@@ -90,7 +118,8 @@ def avg_pool_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
     # two inputs share a window as often as they are close
     close = min(max(inside - 1.0, 0.0) / max(before.positions - 1, 1), 1.0)
     positions = share * windows * (close * g.q + (windows - close) * g.positions)
-    return [Gradient(q, positions, windows * windows * share * g.samples)]
+    along = _handed_back(call, g, _spatial(call)) if call.op == "avg_pool" else ()
+    return [Gradient(q, positions, windows * windows * share * g.samples, places=along)]
 
 
 @forward("adaptive_avg_pool")
@@ -158,7 +187,8 @@ def max_pool(call: Call) -> list[Signal | None]:
     samples = _between_samples(root, f, n, mean, positions)
     call.memory["repeats"] = _repeats(call, spatial) if call.op == "max_pool" else 0.0
     call.memory["picked"] = picked
-    return [Signal(mean, q, mean * mean, positions, samples, axes), *rest]
+    along = _along(call, x, spatial) if call.op == "max_pool" else ()
+    return [Signal(mean, q, mean * mean, positions, samples, axes, places=along), *rest]
 
 
 def _repeats(call: Call, spatial: int) -> float:
@@ -190,7 +220,8 @@ def max_pool_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
         return [None] * len(call.inputs)
     share = out.counts().total / x.counts().total
     q = share * (g.q + call.memory["repeats"] * g.positions)
-    made = Gradient(q, g.positions * share * share, g.samples * share * share)
+    along = _handed_back(call, g, _spatial(call)) if call.op == "max_pool" else ()
+    made = Gradient(q, g.positions * share * share, g.samples * share * share, places=along)
     made.picked = (1.0, *call.memory["picked"])
     return [made, *[None] * (len(call.inputs) - 1)]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments.axes import Axes, Counts, count
+from initadvisor.ops.moments.places import Profile, mixed
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +33,7 @@ class Signal:
     visible: the share of logits that a mask lets through. table: True for numbers that come from sizes alone (a mask,
     an index table): added or multiplied they count as nothing.
     distinct: True for numbers that are all different (positions to look up).
+    places: relative second moment along the last axes, where borders have less.
     sources: how x depends on independent unit-variance sources, for covariances between values.
     """
 
@@ -53,6 +55,7 @@ class Signal:
     atoms: tuple[np.ndarray, np.ndarray] | None = None
     table: bool = False
     distinct: bool = False
+    places: Profile = ()
 
     @property
     def variance(self) -> float:
@@ -85,6 +88,7 @@ class Signal:
             positions=self.positions * s,
             samples=self.samples * s,
             sources={key: value * factor for key, value in self.sources.items()},
+            places=self.places,
         )
 
     def fresh(self, **changes: Any) -> Signal:
@@ -96,6 +100,7 @@ class Signal:
             "parts": (),
             "constant": None,
             "atoms": None,
+            "places": (),
         }
         return replace(self, value_id=-1, **(plain | changes))
 
@@ -123,7 +128,7 @@ class Gradient:
     gradient that comes through a max pooling, and E[f'^2] and E[z f']^2 over the elements that it picked, for the
     activation in front. parts: the gradient of each part of a concatenation. profile: points x and
     E[d^2 | value = x] / q where the size of the gradient depends on the value (a ReLU behind a
-    residual sum lets more through where the stream is large).
+    residual sum lets more through where the stream is large). places: relative size along the last axes.
     """
 
     q: float
@@ -135,6 +140,7 @@ class Gradient:
     picked: tuple[float, float, float] | None = None
     parts: tuple[Gradient, ...] = ()
     profile: tuple[np.ndarray, np.ndarray] | None = None
+    places: Profile = ()
 
     def block(self, n: Counts) -> float:
         """The second moment of the mean over a block."""
@@ -152,6 +158,7 @@ class Gradient:
             picked=self.picked,
             profile=self.profile,
             parts=tuple(part.scaled(square) for part in self.parts),
+            places=self.places,
         )
 
     def plus(self, other: Gradient) -> Gradient:
@@ -166,6 +173,7 @@ class Gradient:
             picked=self._picked_plus(other),
             profile=self._profile_plus(other),
             parts=self._parts_plus(other),
+            places=mixed(self.places, other.places, self.q / max(self.q + other.q, 1e-300)),
         )
 
     def _profile_plus(self, other: Gradient) -> tuple[np.ndarray, np.ndarray] | None:
@@ -200,7 +208,7 @@ class Gradient:
 
     def whole(self) -> Gradient:
         """The statistics alone, without what only a norm in front can use."""
-        return Gradient(self.q, self.positions, self.samples, self.features, picked=self.picked)
+        return Gradient(self.q, self.positions, self.samples, self.features, picked=self.picked, places=self.places)
 
 
 def constant_signal(value: float, axes: Axes = ()) -> Signal:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from initadvisor.graph import Layout
+from initadvisor.ops.moments import places
 from initadvisor.ops.moments.axes import (
     FEATURES,
     POSITIONS,
@@ -34,6 +35,7 @@ from initadvisor.ops.registry import OPERATORS
 class Fan:
     """How an output element depends on inputs: `valid` taps of `size` on average, `pair` for two positions at once.
 
+    windows: how outputs lie on inputs along each axis, of a convolution.
     phase: the share of position pairs that meet the same weights (1/stride per axis for a transposed convolution
     forward, for a strided one backward).
     """
@@ -43,6 +45,7 @@ class Fan:
     pair: float = 1.0
     phase: float = 1.0
     phase_back: float = 1.0
+    windows: tuple[places.Window, ...] = ()
 
 
 def valid_taps(length: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> tuple[float, float]:
@@ -91,18 +94,20 @@ def convolution_fan(call: Call, layout: Layout, shape: tuple[int, ...]) -> Fan:
     kernel = shape[2:]
     before = leading_pads(call, spatial, kernel, dilation)
     valid = pair = 1.0
+    windows = []
     source, target = (made, given) if layout.transposed else (given, made)
     for a in range(-spatial, 0):
         single, both = valid_taps(source[a], target[a], kernel[a], stride[a], dilation[a], before[a])
         valid *= single
         pair *= both
+        windows.append(places.Window(source[a], target[a], kernel[a], stride[a], dilation[a], before[a]))
     apart = 1.0 / prod(min(s, k) if s > 1 else 1 for s, k in zip(stride, kernel, strict=True))
     if layout.transposed:
         # average taps per output position: every input spreads kernel x valid products over the outputs
         inputs, outputs = prod(given[-spatial:]), prod(made[-spatial:])
         size = layout.channels_in(shape) / layout.groups * prod(kernel) * inputs / outputs
         return Fan(size, valid, pair, phase=apart)
-    return Fan(size, valid, pair, phase_back=apart)
+    return Fan(size, valid, pair, phase_back=apart, windows=tuple(windows))
 
 
 @forward("conv", "conv_transpose", "deform_conv", "quantized_conv", "integer_conv", "causal_conv")
@@ -151,15 +156,16 @@ def linear(call: Call) -> list[Signal | None]:
 def project(x: Signal, weight: Signal, bias: Signal | None, fan: Fan, axes: Axes) -> Signal:
     """The output statistics of a sum over a fan of independent weights."""
     spread = weight.variance
+    along, valid, pair = places.ahead(x.places, fan.windows) if fan.windows else ((), fan.valid, fan.pair)
     taps = fan.size * fan.valid
-    share = fan.phase * fan.pair / fan.valid if fan.valid > 0 else 0.0
+    own = fan.size * valid
     coherent = 0.0
     if weight.mean != 0.0:
         coherent = weight.mean**2 * (taps * x.q + taps * max(taps - 1.0, 0.0) * x.features)
     mean = taps * weight.mean * x.mean
-    q = taps * spread * x.q + coherent
+    q = own * spread * x.q + coherent
     features = coherent
-    scale = taps * spread * share
+    scale = fan.size * spread * fan.phase * pair
     together = weight.mean**2 * taps * taps
     positions = scale * x.positions + together * x.cross(x.features, x.positions)
     samples = scale * x.samples + together * x.cross(x.features, x.samples)
@@ -171,7 +177,8 @@ def project(x: Signal, weight: Signal, bias: Signal | None, fan: Fan, axes: Axes
         samples += bias.q + both
         features += mean_square + both
         mean += bias.mean
-    return Signal(mean, q, features, positions, samples, axes)
+        along = places.mixed(along, (), 1.0 - bias.q / q) if q > 0.0 else ()
+    return Signal(mean, q, features, positions, samples, axes, places=along)
 
 
 @backward("conv", "conv_transpose", "deform_conv", "linear", "gemm", "causal_conv")
@@ -187,13 +194,16 @@ def project_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient 
     weights = prod(call.input_shapes[entry.slot("weight")] or (1,))
     taps = fan.size * fan.valid
     square = outputs / inputs * taps * weight.q
+    along, landing = places.back(g.places, fan.windows) if fan.windows else ((), fan.valid)
+    own = outputs / inputs * fan.size * landing * weight.q
     share = fan.phase_back * fan.pair / fan.valid if fan.valid > 0 else 0.0
     same, alike = _same_inputs(x) if call.op in ("linear", "gemm") else (1.0, 1.0)
     made[entry.slot("input")] = Gradient(
-        g.q * square,
+        g.q * own,
         g.positions * square * share * same,
         g.samples * square * share * alike,
         weight.mean**2 * taps * g.q,
+        places=along,
     )
     made[entry.slot("weight")] = Gradient(collected(g, x, outputs * taps / weights, call.batch, fan))
     bias_slot = entry.slot("bias") if "bias" in entry.slots else -1
@@ -218,7 +228,7 @@ def collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> floa
     """E[(dL/dw)^2] of a weight used `uses` times over `batch` samples."""
     per_sample = uses / batch
     share = fan.pair / fan.valid**2 if fan.valid > 0 else 1.0
-    total = uses * g.q * x.q
+    total = uses * g.q * x.q * (places.overlap(x.places, g.places, fan.windows) if fan.windows else 1.0)
     total += uses * max(per_sample - 1.0, 0.0) * share * g.positions * x.positions
     total += uses * max(uses - per_sample, 0.0) * share * g.samples * x.samples
     return max(total, 0.0)
@@ -227,9 +237,8 @@ def collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> floa
 def summed(g: Gradient, out: Signal) -> float:
     """E[(dL/db)^2] of a shift added at every position of every sample."""
     n = out.counts()
-    places = n.positions * n.samples
-    per_sample = n.positions
-    total = places * g.q + places * (per_sample - 1) * g.positions + places * (places - per_sample) * g.samples
+    uses, per_sample = n.positions * n.samples, n.positions
+    total = uses * g.q + uses * (per_sample - 1) * g.positions + uses * (uses - per_sample) * g.samples
     return max(total, 0.0)
 
 
