@@ -231,6 +231,9 @@ def collected(g: Gradient, x: Signal, uses: float, batch: int, fan: Fan) -> floa
     total = uses * g.q * x.q * (places.overlap(x.places, g.places, fan.windows) if fan.windows else 1.0)
     total += uses * max(per_sample - 1.0, 0.0) * share * g.positions * x.positions
     total += uses * max(uses - per_sample, 0.0) * share * g.samples * x.samples
+    # a gradient that depends on its own value points along the weight at every place
+    along = g.radial_positions * max(per_sample - 1.0, 0.0) + g.radial_samples * max(uses - per_sample, 0.0)
+    total += uses * along * x.q / max(fan.size * fan.valid, 1.0)
     return max(total, 0.0)
 
 
