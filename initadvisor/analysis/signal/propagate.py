@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from initadvisor.graph import Graph, Node, Value
 from initadvisor.ops import OPERATORS
 from initadvisor.ops.moments import BACKWARD, FORWARD, Call, Gradient, Signal
 from initadvisor.ops.moments.activations import to_base
-from initadvisor.ops.moments.axes import POSITIONS, SAMPLES, axis, of_input, plain
+from initadvisor.ops.moments.axes import POSITIONS, of_input, plain
 from initadvisor.ops.moments.losses import residual_of_softmax
 from initadvisor.ops.moments.signal import constant_signal, independent, table_signal
 
@@ -284,13 +284,3 @@ def _of_constant(constant: np.ndarray, shape: tuple[int, ...]) -> Signal | None:
     made = independent(float(finite.mean()), float(np.mean(finite * finite)), plain(shape), free=True)
     whole = np.issubdtype(constant.dtype, np.integer)
     return replace(made, distinct=bool(whole and len(set(numbers.ravel().tolist())) == numbers.size))
-
-
-def with_samples(signal: Signal, batch: int) -> Signal:
-    """A signal whose leading axis runs over samples."""
-    return replace(signal, axes=(axis(SAMPLES, batch), *signal.axes[1:]))
-
-
-def unknown_share(result: Propagation) -> Mapping[str, int]:
-    """Operators without statistics, most frequent first."""
-    return dict(result.unknown.most_common())

@@ -18,6 +18,7 @@ from initadvisor.errors import UsageError
 from initadvisor.ops.activations import ACTIVATIONS
 from initadvisor.ops.correlation import Dual, dual
 from initadvisor.ops.gains import ScalarFunction, numeric_slope, resolve
+from initadvisor.ops.moments.atoms import profile_over, smoothed
 from initadvisor.ops.moments.places import product, raised
 from initadvisor.ops.moments.registry import Call
 from initadvisor.ops.moments.signal import Gradient, Signal
@@ -26,11 +27,6 @@ from initadvisor.ops.registry import OPERATORS
 
 Array = np.ndarray
 _IDENTITY = resolve("linear")
-ATOMS = 48
-"""Points that stand for a distribution that is not Gaussian."""
-
-_SPREAD = np.polynomial.hermite_e.hermegauss(16)
-_SPREAD = (_SPREAD[0], _SPREAD[1] / _SPREAD[1].sum())
 
 
 def root_of(s: Signal) -> Signal:
@@ -94,46 +90,6 @@ def _with_atoms(root: Signal, function: ScalarFunction, gaussian: Dual) -> Dual:
     )
 
 
-def smoothed(root: Signal) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights of the whole distribution: every atom spread by the Gaussian part."""
-    assert root.atoms is not None
-    points, weights = root.atoms
-    mean = float(weights @ points)
-    rest = root.variance - float(weights @ (points - mean) ** 2)
-    if rest <= 1e-12 * root.variance:
-        return points, weights
-    spread = (points - mean)[:, None] + math.sqrt(rest) * _SPREAD[0][None, :] + root.mean
-    return spread.ravel(), (weights[:, None] * _SPREAD[1][None, :]).ravel()
-
-
-def atoms_of(s: Signal) -> tuple[np.ndarray, np.ndarray] | None:
-    """A few points with weights that stand for the distribution of a function of a value, None for a Gaussian."""
-    root, function = s.law if s.law is not None else (s.base, s.function)
-    if root is None or function is None:
-        return s.atoms
-    if function.name == "linear" or root.variance <= 0.0:
-        return None
-    if root.atoms is not None:
-        x, w = smoothed(root)
-    else:
-        x, w = nodes(root.mean, math.sqrt(root.variance), function.kinks or ())
-    with np.errstate(all="ignore"):
-        return _condensed(np.asarray(function.function(x), dtype=np.float64), w)
-
-
-def _condensed(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most ATOMS points with the same mean and almost the same spread: neighbours are joined."""
-    order = np.argsort(points, kind="stable")
-    points, weights = points[order], weights[order]
-    cumulative = np.cumsum(weights)
-    # more groups in the tails, where the second moment is made
-    level = np.minimum((cumulative / cumulative[-1] * ATOMS).astype(np.int64), ATOMS - 1)
-    total = np.bincount(level, weights, ATOMS)
-    kept = total > 0
-    means = np.bincount(level, weights * points, ATOMS)[kept] / total[kept]
-    return means, total[kept] / cumulative[-1]
-
-
 def to_base(s: Signal, gradient: Gradient) -> Gradient:
     """The gradient of the base of a signal from the gradient of the signal."""
     assert s.base is not None
@@ -190,7 +146,7 @@ def _by_value(root: Signal, function: ScalarFunction, gradient: Gradient, made: 
     q = float(w @ energy)
     profile = None
     if root.atoms is not None and q > 0.0:
-        profile = _profile(x, w, energy / q)
+        profile = profile_over(x, w, energy / q)
     return replace(
         made,
         q=gradient.q * q,
@@ -200,29 +156,6 @@ def _by_value(root: Signal, function: ScalarFunction, gradient: Gradient, made: 
         radial_samples=made.radial_samples * coherent,
         profile=profile,
     )
-
-
-def _profile(x: np.ndarray, w: np.ndarray, relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The size of a gradient over the value, at ATOMS points."""
-    order = np.argsort(x, kind="stable")
-    level = np.minimum((np.cumsum(w[order]) * ATOMS).astype(np.int64), ATOMS - 1)
-    mass = np.bincount(level, w[order], ATOMS)
-    kept = mass > 1e-12
-    at = np.bincount(level, (w * x)[order], ATOMS)[kept] / mass[kept]
-    return at, np.bincount(level, (w * relative)[order], ATOMS)[kept] / mass[kept]
-
-
-def before_sum(
-    profile: tuple[np.ndarray, np.ndarray], operand: Signal, other: Signal
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The profile over one operand of a sum from that over the sum, the other operand taken as Gaussian."""
-    atoms = atoms_of(operand)
-    if atoms is None:
-        return None
-    points = atoms[0]
-    added = other.mean + math.sqrt(other.variance) * _SPREAD[0]
-    relative = np.interp((points[:, None] + added[None, :]).ravel(), *profile).reshape(points.size, -1) @ _SPREAD[1]
-    return points, relative / max(float(atoms[1] @ relative), 1e-300)
 
 
 @lru_cache(maxsize=4096)

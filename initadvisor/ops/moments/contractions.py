@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from initadvisor.ops.moments import combine
-from initadvisor.ops.moments.axes import FEATURES, Axis, axis, dominant, size_of
+from initadvisor.ops.moments.axes import FEATURES, Axis, axis, size_of
 from initadvisor.ops.moments.broadcasting import repeated
 from initadvisor.ops.moments.products import matmul, matmul_back, matrix_product, pair_back
 from initadvisor.ops.moments.registry import Call, backward, forward
@@ -148,8 +148,3 @@ def outer(call: Call) -> list[Signal | None]:
         a.mean * b.mean, a.q * b.q, a.q * b.features, a.features * b.q, a.samples * b.samples, (a.axes[0], b.axes[0])
     )
     return [made]
-
-
-def role_of(one: Axis) -> str:
-    """The role of an axis."""
-    return dominant(one)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from initadvisor.ops.correlation import dual
 from initadvisor.ops.moments import combine
 from initadvisor.ops.moments.activations import (
     apply,
-    atoms_of,
-    before_sum,
     elementwise_chain,
     from_numpy,
     named,
-    root_of,
 )
+from initadvisor.ops.moments.atoms import atoms_of, before_sum
 from initadvisor.ops.moments.axes import Counts
 from initadvisor.ops.moments.broadcasting import common_axes, gather_back, repeated
 from initadvisor.ops.moments.registry import Call, backward, forward
@@ -55,11 +50,6 @@ def _by_chain() -> tuple[str, ...]:
         for name, entry in OPERATORS.items()
         if entry.evaluate is not None and entry.family in ("activation", "elementwise") and name not in _SPECIAL
     )
-
-
-def extremum(call: Call) -> list[Signal | None]:
-    """max or min of independent values: by the function of one where the others are constants, else unknown."""
-    return [elementwise_chain(call)]
 
 
 forward(*_by_chain())(unary)
@@ -219,19 +209,6 @@ def product_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient 
     return made
 
 
-@forward("gated_silu")
-def gated_silu(call: Call) -> list[Signal | None]:
-    gate, value = call.known(0), call.known(1)
-    silu = named("silu", {"beta": call.attr("alpha", 1.0)})
-    if gate is None or value is None or silu is None:
-        return [None]
-    opened = apply(gate, silu)
-    call.memory["times"] = [Counts(1, 1, 1)] * 2
-    slope = dual(silu, root_of(gate).mean, root_of(gate).variance).slope
-    call.memory["factors"] = (value.scaled(1.0, slope), opened)
-    return [combine.multiply(opened, value)]
-
-
 @forward(*_QUOTIENTS)
 def quotient(call: Call) -> list[Signal | None]:
     """a / b: exact for functions of one value; else through E[1/b^2] of a divisor that stays away from 0."""
@@ -293,34 +270,3 @@ def lerp(call: Call) -> list[Signal | None]:
         return [None]
     s, end, weight = parts[0]
     return [combine.add(s, combine.multiply(weight, combine.add(end, s, -1.0)))]
-
-
-@forward("glu")
-def glu(call: Call) -> list[Signal | None]:
-    """a * sigmoid(b) for the two halves of an axis."""
-    s = call.known(0)
-    sigmoid = named("sigmoid", {})
-    if s is None or sigmoid is None or call.output_shapes[0] is None:
-        return [None]
-    dim = int(call.attr("dim", -1)) % max(len(s.axes), 1)
-    shape = call.output_shapes[0]
-    axes = tuple(
-        (((one[0][0], shape[place]),) if shape[place] > 1 and one else ()) if place == dim else one
-        for place, one in enumerate(s.axes)
-    )
-    half = s.fresh(axes=axes, sources={})
-    opened = apply(half, sigmoid)
-    slope = dual(sigmoid, half.mean, half.variance).slope
-    call.memory["square"] = 0.5 * (opened.q + half.q * slope)
-    return [replace(combine.multiply(replace(opened, sources={}), half), sources={})]
-
-
-@backward("glu")
-def glu_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
-    (g,) = gradients[:1]
-    return [None if g is None or "square" not in call.memory else g.scaled(call.memory["square"])]
-
-
-def finite(s: Signal) -> bool:
-    """Whether the statistics of a signal are numbers."""
-    return bool(np.isfinite(s.q) and np.isfinite(s.mean))

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 
 from initadvisor.ops.moments import combine
-from initadvisor.ops.moments.axes import Axis, Counts, count, normalise_dims
+from initadvisor.ops.moments.axes import Counts, count, normalise_dims
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal, block_moment
 
@@ -104,11 +104,6 @@ def _finish(call: Call, x: Signal, weight: Signal | None, bias: Signal | None) -
     call.memory["weight"] = weight
     call.memory["normalised"] = x
     return [_affine(x, weight, bias), *[None] * (len(call.output_shapes) - 1)]
-
-
-def _unknown(call: Call, axes: tuple[Axis, ...]) -> Signal:
-    """What a norm makes of an input that is not known: unit second moment, nothing in common."""
-    return Signal(0.0, 1.0, 0.0, 0.0, 0.0, axes)
 
 
 @forward("batch_norm")

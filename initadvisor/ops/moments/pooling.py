@@ -13,7 +13,7 @@ from initadvisor.ops import functions
 from initadvisor.ops.gains import ScalarFunction
 from initadvisor.ops.moments import places
 from initadvisor.ops.moments.activations import function_of, root_of
-from initadvisor.ops.moments.axes import Axes, Counts, count, resized
+from initadvisor.ops.moments.axes import Axes, count, resized
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.moments.weighted import pairs_of, valid_taps
@@ -255,8 +255,3 @@ def interpolate_back(call: Call, gradients: list[Gradient | None]) -> list[Gradi
     n = call.memory["grown"]
     q = n * call.memory["local"] * (g.q - g.positions) + n * n * g.positions
     return [Gradient(max(q, 0.0), n * n * g.positions, n * n * g.samples), *rest]
-
-
-def whole(x: Signal) -> Counts:
-    """All elements of a signal by role."""
-    return x.counts()

@@ -27,9 +27,10 @@ from initadvisor.ops.moments.unrolled import (
     Scales,
     Unrolled,
     back,
+    flat_kernel,
+    off_diagonal,
     unroll,
 )
-from initadvisor.ops.moments.weighted import Fan, collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +179,6 @@ def between_samples(kind: str, m: Matrices, x: Pair, steps: int) -> Pair:
     return total.scaled(1.0 / count)
 
 
-def _kernel(q: float, pair: float, steps: int) -> Kernel:
-    """A kernel with one value on the diagonal and another beside it."""
-    return np.full((steps, steps), pair) + np.eye(steps) * (q - pair)
-
-
-def _beside(kernel: Kernel) -> float:
-    """The mean product of two different steps."""
-    n = len(kernel)
-    return float(kernel.sum() - np.trace(kernel)) / (n * (n - 1)) if n > 1 else float(kernel[0, 0])
-
-
 def _matrices(call: Call, kind: str) -> list[tuple[Matrices, Matrices | None]]:
     """Weights of each layer, forward and backward direction, from torch's flat list."""
     first = 3 if kind == "lstm" else 2
@@ -196,7 +186,7 @@ def _matrices(call: Call, kind: str) -> list[tuple[Matrices, Matrices | None]]:
     per = 4 if call.attr("has_biases", True) else 2
     both = bool(call.attr("bidirectional", False))
     groups = [flat[i : i + per] for i in range(0, len(flat) - per + 1, per)]
-    made = [m for m in (_one(call, slots) for slots in groups) if m is not None]
+    made = [m for m in (matrices_of(call, slots) for slots in groups) if m is not None]
     if len(made) != len(groups) or not made:
         return []
     if not both:
@@ -204,7 +194,7 @@ def _matrices(call: Call, kind: str) -> list[tuple[Matrices, Matrices | None]]:
     return list(zip(made[::2], made[1::2], strict=False))
 
 
-def _one(call: Call, slots: Sequence[int]) -> Matrices | None:
+def matrices_of(call: Call, slots: Sequence[int]) -> Matrices | None:
     ih, hh = call.known(slots[0]), call.known(slots[1])
     if ih is None or hh is None or len(ih.axes) < 2:
         return None
@@ -229,7 +219,7 @@ def sequence(call: Call) -> list[Signal | None]:
     x, shape = call.known(0), call.output_shapes[0]
     kind = _KINDS.get(call.op) or _ONNX[call.op]
     if call.op in _ONNX:
-        m = _one(call, (1, 2, 3))
+        m = matrices_of(call, (1, 2, 3))
         layers: list[tuple[Matrices, Matrices | None]] = [] if m is None else [(m, None)]
     else:
         layers = _matrices(call, kind)
@@ -237,14 +227,14 @@ def sequence(call: Call) -> list[Signal | None]:
         return [None, *rest]
     steps = max(x.counts().positions, 1)
     followed = min(steps, MAX_STEPS)
-    flow, entering = Pair(x.q, x.positions, x.samples), _kernel(x.q, x.positions, followed)
+    flow, entering = Pair(x.q, x.positions, x.samples), flat_kernel(x.q, x.positions, followed)
     memory: list[tuple[Matrices, Matrices | None, Unrolled, Kernel]] = []
     for one, other in layers:
         made = unroll(kind, one.scales(), entering)
         memory.append((one, other, made, entering))
         samples = between_samples(kind, one, flow, steps).samples
         entering = made.state
-        flow = Pair(float(np.trace(entering)) / followed, _beside(entering), samples)
+        flow = Pair(float(np.trace(entering)) / followed, off_diagonal(entering), samples)
     call.memory.update(layers=memory, steps=steps, kind=kind)
     out = Signal(0.0, flow.q, 0.0, flow.positions, flow.samples, _sequence_axes(call, x, shape))
     last = memory[-1][2]
@@ -281,7 +271,7 @@ def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
     kind, top = call.memory["kind"], layers[-1][2]
     followed = len(top.state)
     first = gradients[0]
-    kernel = _kernel(first.q, first.positions, followed) if first is not None else np.zeros((followed, followed))
+    kernel = flat_kernel(first.q, first.positions, followed) if first is not None else np.zeros((followed, followed))
     # a gradient of the last state comes in at the last step alone
     kernel[-1, -1] += sum(other.q for other in gradients[1:2] if other is not None)
     n = x.counts()
@@ -293,7 +283,7 @@ def sequence_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient
                 _weights_back(call, made, m, (seen, hidden), (entering, run.parts.past), uses / GATES[kind])
         directions = 1 if other is None else 2
         kernel = directions * one.hidden * one.ih.q * seen
-    made[0] = Gradient(float(np.trace(kernel)) / followed, _beside(kernel))
+    made[0] = Gradient(float(np.trace(kernel)) / followed, off_diagonal(kernel))
     return made
 
 
@@ -311,53 +301,3 @@ def _weights_back(
     for slot, g in zip(m.slots[2:], gradients, strict=False):
         if call.known(slot) is not None:
             made[slot] = Gradient(max(uses * float(np.sum(g)), 0.0))
-
-
-@forward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-def cell(call: Call) -> list[Signal | None]:
-    """One step from given states."""
-    kind = call.op.removesuffix("_cell")
-    first = 3 if kind == "lstm" else 2
-    x, h = call.known(0), call.known(1)
-    m = _one(call, tuple(range(first, min(first + 4, len(call.inputs)))))
-    if x is None or m is None:
-        return [None] * len(call.output_shapes)
-    state = Pair() if h is None else Pair(h.q, h.positions, h.samples)
-    c = call.known(2) if kind == "lstm" else None
-    held = Pair() if c is None else Pair(c.q, c.positions, c.samples)
-    made = step(kind, m, Pair(x.q, x.positions, x.samples), state, held)
-    call.memory.update(step=made, matrices=m, kind=kind)
-    axes = (*x.axes[:-1], axis(FEATURES, m.hidden))
-    outputs: list[Signal | None] = [
-        Signal(0.0, p.q, 0.0, p.positions, p.samples, axes) for p in (made.state, made.cell)
-    ]
-    return outputs[: len(call.output_shapes)]
-
-
-@backward("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-def cell_back(call: Call, gradients: list[Gradient | None]) -> list[Gradient | None]:
-    made: list[Gradient | None] = [None] * len(call.inputs)
-    done: Step | None = call.memory.get("step")
-    x = call.known(0)
-    if done is None or x is None:
-        return made
-    m, kind = call.memory["matrices"], call.memory["kind"]
-    dh = gradients[0].q if gradients[0] is not None else 0.0
-    dc = dh * done.c_from_h + (gradients[1].q if len(gradients) > 1 and gradients[1] is not None else 0.0)
-    into = dh * done.to_gates_from_h + dc * done.to_gates_from_c
-    made[0] = Gradient(into * m.hidden * m.ih.q)
-    made[1] = Gradient(into * done.to_gates_hidden * m.hidden * m.hh.q + dh * done.h_from_h)
-    if kind == "lstm":
-        made[2] = Gradient(dc * done.c_from_c)
-    n = x.counts()
-    at_gate = Gradient(into / GATES[kind])
-    at_hidden = at_gate.scaled(done.to_gates_hidden)
-    places = n.positions * n.samples
-    made[m.slots[0]] = Gradient(collected(at_gate, x, places, call.batch, Fan(1.0)))
-    h = call.known(1)
-    if h is not None:
-        made[m.slots[1]] = Gradient(collected(at_hidden, h, places, call.batch, Fan(1.0)))
-    for slot, at in zip(m.slots[2:], (at_gate, at_hidden), strict=False):
-        if slot < len(made) and call.known(slot) is not None:
-            made[slot] = Gradient(places * at.q)
-    return made

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from initadvisor.ops.moments.axes import Axes, Counts, count, normalise_dims, size_of
 from initadvisor.ops.moments.registry import Call, backward, forward
-from initadvisor.ops.moments.signal import Gradient, Signal, block_moment
+from initadvisor.ops.moments.signal import Gradient, Signal
 
 
 def _reduced(call: Call, x: Signal) -> tuple[Counts, Axes]:
@@ -174,8 +174,3 @@ def cumsum(call: Call) -> list[Signal | None]:
     q = (n + 1) / 2.0 * (x.q - common) + (n + 1) * (2 * n + 1) / 6.0 * common
     made = x.fresh(mean=x.mean * (n + 1) / 2.0, q=q, positions=q * 0.5, sources={})
     return [replace(made, value_id=-1)]
-
-
-def block(x: Signal, inside: Counts) -> float:
-    """The second moment of a block mean."""
-    return block_moment(x.q, x.features, x.positions, x.samples, x.mean, inside)

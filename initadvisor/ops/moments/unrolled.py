@@ -194,3 +194,14 @@ def back(run: Unrolled, gradient: Kernel) -> tuple[Kernel, Kernel]:
         seen[t, row] = seen[row, t] = total * from_cell[t, row] + extra
         seen_hidden[t, row] = seen_hidden[row, t] = total * to_hidden[t, row] + extra
     return seen[:steps, :steps], seen_hidden[:steps, :steps]
+
+
+def flat_kernel(q: float, pair: float, steps: int) -> Kernel:
+    """A kernel with one value on the diagonal and another beside it."""
+    return np.full((steps, steps), pair) + np.eye(steps) * (q - pair)
+
+
+def off_diagonal(kernel: Kernel) -> float:
+    """The mean product of two different steps."""
+    n = len(kernel)
+    return float(kernel.sum() - np.trace(kernel)) / (n * (n - 1)) if n > 1 else float(kernel[0, 0])

@@ -22,7 +22,6 @@ from initadvisor.ops.moments.axes import (
     axis,
     count,
     plain,
-    regroup,
     shape_of,
     size_of,
 )
@@ -295,13 +294,3 @@ def bilinear(call: Call) -> list[Signal | None]:
     )
     axes = (*left.axes[:-1], axis(FEATURES, shape[0]))
     return [project(both, weight, call.known(3), Fan(float(shape[1] * shape[2])), axes)]
-
-
-def viewed(s: Signal, shape: tuple[int, ...]) -> Signal:
-    """The same numbers in another shape."""
-    return s.fresh(axes=regroup(s.axes, shape))
-
-
-def features_of(s: Signal) -> int:
-    """The number of features of a signal."""
-    return count(s.axes).features
