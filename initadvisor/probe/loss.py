@@ -19,13 +19,14 @@ class Fitted:
     """A loss as a function of the model's result alone, and what was assumed.
 
     classes: of a cross-entropy, else None. drawn: the targets were drawn, so that no input says anything about them.
-    main: picks the output that is looked at (logits) from a result.
     """
 
     function: Callable[[Any], torch.Tensor]
     description: str
     classes: int | None = None
     drawn: bool = True
+    constant: float | None = None
+    """Loss of the best answer that does not look at the input, where the targets are known."""
 
 
 def fit(result: Any, batch: Batch, loss: Any, seed: int, squashed: str = "") -> Fitted:
@@ -86,7 +87,10 @@ def _for_targets(logits: torch.Tensor, targets: torch.Tensor) -> Fitted | None:
     if targets.is_floating_point():
         if targets.shape != logits.shape:
             return None
-        return Fitted(lambda out: F.mse_loss(_main(out).float(), targets), "mean squared error", drawn=False)
+        floor = float(targets.var(0, correction=0).mean())
+        return Fitted(
+            lambda out: F.mse_loss(_main(out).float(), targets), "mean squared error", drawn=False, constant=floor
+        )
     axis = 1 if logits.ndim > 1 and targets.shape == (*logits.shape[:1], *logits.shape[2:]) else -1
     if targets.shape != logits.select(axis, 0).shape or logits.shape[axis] < 2:
         return None
@@ -94,7 +98,14 @@ def _for_targets(logits: torch.Tensor, targets: torch.Tensor) -> Fitted | None:
     def cross_entropy(out: Any) -> torch.Tensor:
         return F.cross_entropy(_main(out).float().movedim(axis, 1), targets.long())
 
-    return Fitted(cross_entropy, "cross-entropy", classes=logits.shape[axis], drawn=False)
+    return Fitted(cross_entropy, "cross-entropy", logits.shape[axis], drawn=False, constant=_entropy(targets))
+
+
+def _entropy(labels: torch.Tensor) -> float:
+    """Entropy of the shares of the classes, in nats."""
+    counts = labels[labels >= 0].flatten().bincount().double().cpu()
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * shares.log()).sum())
 
 
 def _main(result: Any) -> torch.Tensor:
@@ -108,34 +119,38 @@ def _made_up(outputs: list[torch.Tensor], batch: Batch, seed: int, squashed: str
     generator = torch.Generator().manual_seed(seed + 1)
     inputs = [t for t in leaves((batch.args, dict(batch.kwargs))) if t.ndim]
     parts = [_part(output, inputs, generator, squashed) for output in outputs]
-    classes = next((count for _, count in parts if count), None)
+    classes = next((part.classes for part in parts if part.classes), None)
 
     def total(result: Any) -> torch.Tensor:
         found = [t for t in leaves(result) if t.is_floating_point() and t.requires_grad]
-        terms = [function(tensor) for (function, _), tensor in zip(parts, found, strict=False)]
+        terms = [part.function(tensor) for part, tensor in zip(parts, found, strict=False)]
         return torch.stack([term.to(terms[0].device) for term in terms]).sum()
 
-    kinds = ["cross-entropy" if count else "mean squared error" for _, count in parts]
+    kinds = [part.description for part in parts]
     words = kinds[0] if len(set(kinds)) == 1 else " and ".join(sorted(set(kinds)))
     over = f", summed over {len(parts)} outputs" if len(parts) > 1 else ""
-    return Fitted(total, f"{words} against drawn targets{over}", classes if len(parts) == 1 else None)
+    floor = sum(part.constant or 0.0 for part in parts)
+    return Fitted(total, f"{words} against drawn targets{over}", classes if len(parts) == 1 else None, constant=floor)
 
 
-def _part(
-    output: torch.Tensor, inputs: list[torch.Tensor], generator: torch.Generator, squashed: str
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], int | None]:
+def _part(output: torch.Tensor, inputs: list[torch.Tensor], generator: torch.Generator, squashed: str) -> Fitted:
+    """The term of one output."""
     axis = _class_axis(output, inputs)
     if axis is None or squashed in ("sigmoid", "tanh"):
         targets = torch.randn(output.shape, generator=generator).to(output.device)
         if squashed == "sigmoid":
             targets = (targets > 0).float()
-        return (lambda out: F.mse_loss(out.float(), targets)), None
-    shape = output.select(axis, 0).shape
-    labels = torch.randint(0, output.shape[axis], shape, generator=generator).to(output.device)
-    if squashed == "softmax":
-        # The output is a probability already; its logarithm is what cross-entropy starts from.
-        return (lambda out: F.nll_loss(out.float().clamp_min(1e-12).log().movedim(axis, 1), labels)), output.shape[axis]
-    return (lambda out: F.cross_entropy(out.float().movedim(axis, 1), labels)), output.shape[axis]
+        floor = float(targets.var(0, correction=0).mean()) if targets.ndim else 0.0
+        return Fitted(lambda out: F.mse_loss(out.float(), targets), "mean squared error", constant=floor)
+    labels = torch.randint(0, output.shape[axis], output.select(axis, 0).shape, generator=generator).to(output.device)
+
+    def cross_entropy(out: torch.Tensor) -> torch.Tensor:
+        if squashed == "softmax":
+            # The output is a probability already; its logarithm is what cross-entropy starts from.
+            return F.nll_loss(out.float().clamp_min(1e-12).log().movedim(axis, 1), labels)
+        return F.cross_entropy(out.float().movedim(axis, 1), labels)
+
+    return Fitted(cross_entropy, "cross-entropy", output.shape[axis], constant=_entropy(labels))
 
 
 def _class_axis(output: torch.Tensor, inputs: list[torch.Tensor]) -> int | None:

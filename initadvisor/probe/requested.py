@@ -134,7 +134,11 @@ def sharpness(training: Training) -> dict[str, float]:
 
 
 def lookahead(training: Training) -> dict[str, float]:
-    """Best loss over `LOOKAHEAD_STEPS` steps of SGD with momentum at each of `LOOKAHEAD_RATES`, over the first loss."""
+    """Best loss over `LOOKAHEAD_STEPS` steps of SGD with momentum at each of `LOOKAHEAD_RATES`.
+
+    It is given as a share of the loss of the best answer that does not look at the input: the last bias alone
+    reaches that, whatever lies before it.
+    """
     best, rate_of_best, start = float("inf"), 0.0, float("nan")
     for rate in LOOKAHEAD_RATES:
         settings = replace(training.settings, optimizer=lambda ps, rate=rate: torch.optim.SGD(ps, rate, momentum=0.9))
@@ -146,6 +150,9 @@ def lookahead(training: Training) -> dict[str, float]:
         lowest = min((v for v in values[1:] if v == v), default=float("inf"))
         if lowest < best:
             best, rate_of_best = lowest, rate
-    if not start or best == float("inf"):
+    known = training.fitted[0].constant if training.settings.accumulate == 1 else None
+    reference = known or start
+    if not reference or best == float("inf"):
         return {}
-    return {"lookahead_ratio": best / start, "lookahead_rate": rate_of_best, "lookahead_steps": float(LOOKAHEAD_STEPS)}
+    steps = float(LOOKAHEAD_STEPS)
+    return {"lookahead_ratio": best / reference, "lookahead_rate": rate_of_best, "lookahead_steps": steps}

@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
 
 
 def digest(module: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> str:
-    """Weights, buffers and where they lie, gradients, flags, modes, attributes, hooks, optimizer, generators."""
+    """Weights, buffers, where they lie, gradients, flags, modes, attributes, hooks, optimizer, generators, settings."""
     found: list[Any] = []
     for name, part in module.named_modules():
         found.append((name, type(part).__name__, [(k, _plain(v)) for k, v in vars(part).items()]))

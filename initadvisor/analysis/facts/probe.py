@@ -194,6 +194,10 @@ class ModelProbeFacts(BaseModel):
     jacobian_largest: float | None = measure("Largest singular value of the input-output Jacobian, one sample", "1")
     jacobian_rms: float | None = measure("Root mean square of its singular values", "1")
     sharpness: float | None = measure("Largest eigenvalue of the Hessian of the loss", "loss/weight^2")
-    lookahead_ratio: float | None = measure("Best loss after the look-ahead over the loss at its start", "1")
+    lookahead_ratio: float | None = measure(
+        "Best loss of the look-ahead over that of the best answer that does not look at the input, or over the first "
+        "loss where that is not known",
+        "1",
+    )
     lookahead_rate: float | None = measure("Learning rate that gave it", "1")
     lookahead_steps: int | None = measure("Steps of the look-ahead", "steps")
