@@ -179,6 +179,8 @@ def zoo(stored: dict[str, Any], seconds: float, again: bool) -> None:
     import torchvision
 
     names = [n for n in torchvision.models.list_models() if not n.startswith("quantized_")]
+    # The small ones first: a run that is cut short has then seen as many kinds as it can.
+    names.sort(key=lambda n: torchvision.models.get_model_weights(n).DEFAULT.meta["num_params"])
     models = stored.setdefault("torchvision", {})
     until = time.monotonic() + seconds
     for name in names:
