@@ -8,6 +8,10 @@ ROUNDING = 1e-12
 """Share of the samples' mean square below which what differs between them is rounding of float32: (1e-6)^2."""
 
 
+SMALLEST = 1e-3
+"""Share of the largest singular value below which others are left out: products rounded to 6e-8 know no smaller ones."""
+
+
 def mean_cosine(gram: np.ndarray) -> float | None:
     """Mean cosine over the pairs of samples; None for one sample or where one is zero."""
     gram = np.asarray(gram, np.float64)
@@ -32,6 +36,6 @@ def effective_rank(grams: np.ndarray) -> float | None:
     if np.trace(apart) <= ROUNDING * np.trace(whole):
         return 1.0
     values = np.sqrt(np.clip(np.linalg.eigvalsh(apart), 0, None))
-    shares = values[values > 1e-4 * values[-1]]
+    shares = values[values > SMALLEST * values[-1]]
     shares /= shares.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
