@@ -9,7 +9,7 @@ ROUNDING = 1e-12
 
 
 SMALLEST = 1e-3
-"""Share of the largest singular value below which others are left out: products rounded to 6e-8 know no smaller ones."""
+"""Share of the largest singular value below which others are left out: products are rounded to 6e-8 of the largest."""
 
 
 def mean_cosine(gram: np.ndarray) -> float | None:

@@ -51,7 +51,10 @@ def load(module: torch.nn.Module, options: LoadOptions | None = None, target: st
 def load_with_inputs(
     module: torch.nn.Module, options: LoadOptions | None = None, target: str = ""
 ) -> tuple[Graph, Trial | None]:
-    """The graph of a module as `load` gives it, and the inputs it was recorded on; None where no pass came through."""
+    """The graph of a module as `load` gives it, and the inputs it was recorded on.
+
+    Where no recording came through, they are the ones that got furthest, or None where there were none to try.
+    """
     options = options or LoadOptions()
     module = unwrap(module)
     target = target or type(module).__name__
@@ -64,7 +67,7 @@ def load_with_inputs(
         graph = step(module, search, target, notes)
         if graph is not None:
             return graph, search.taken
-    return module_tree(module, target, notes), None
+    return module_tree(module, target, notes), search.best[0] if search.best else None
 
 
 def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
