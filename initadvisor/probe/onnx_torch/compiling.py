@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +92,9 @@ class Compiler:
         return names[name]
 
     def _drop_unread(self, program: Program) -> None:
-        """Leave out a stored tensor all of whose readers got leaves of their own."""
+        """Leave out what no node reads: tensors whose readers got leaves of their own, codes that became a leaf."""
         read = {name for step in program.steps for name in step.inputs} | set(program.outputs)
-        split = {leaf.stored for name, leaf in program.leaves.items() if name != leaf.stored}
-        for name in [n for n, leaf in program.leaves.items() if n == leaf.stored and n in split and n not in read]:
+        for name in [name for name in program.leaves if name not in read]:
             self.leaves.remove(program.leaves.pop(name))
 
     # --- nodes ------------------------------------------------------------------------------------------------
@@ -131,11 +131,11 @@ class Compiler:
         where = f"node {shown(call.name)} ({shown(spelling)})"
         given = [text(name) for name in proto.input]
         inputs = [self._read(name, names, where) if name else "" for name in given]
-        if spelling == "Identity" and inputs[0] in into.leaves and into.leaves[inputs[0]].trainable:
+        if spelling == "Identity" and inputs[0] in into.leaves and self._owned.shared(into.leaves[inputs[0]].stored):
             names[made[0]] = inputs[0]  # another name that an exporter gives to a stored tensor
             return
         if not prefix and made:
-            inputs = [self._apart(name, made[0], into) for name in inputs]
+            inputs = self._apart(inputs, made[0], into)
         call.inputs = len(inputs)
         if spelling == "QuantizeLinear" and len(given) > 2:
             call.code_type = self._packed.get(given[2], "")
@@ -151,17 +151,24 @@ class Compiler:
         into.steps.append(step)
         self.steps.append(step)
 
-    def _apart(self, name: str, made: str, into: Program) -> str:
-        """The leaf that a node reads: one of its own where the stored tensor holds several parameters."""
-        leaf = into.leaves.get(name)
-        owner = self._owned.apart(leaf.stored, made) if leaf is not None and leaf.trainable else None
-        if leaf is None or owner is None or owner == leaf.name:
-            return name
-        key = f"{owner} ({leaf.stored})"
-        if key not in into.leaves:
-            into.leaves[key] = Leaf(owner, leaf.tensor.clone(), True, stored=leaf.stored)
-            self.leaves.append(into.leaves[key])
-        return key
+    def _apart(self, inputs: list[str], made: str, into: Program) -> list[str]:
+        """The leaves that a node reads: of its own where the stored tensor holds several parameters."""
+        turns: Counter[str] = Counter()
+        found = []
+        for name in inputs:
+            leaf = into.leaves.get(name)
+            owner = self._owned.apart(leaf.stored, made, turns[leaf.stored]) if leaf is not None else None
+            if leaf is not None:
+                turns[leaf.stored] += 1
+            if leaf is None or owner is None or (owner.name == leaf.name and leaf.trainable != owner.buffer):
+                found.append(name)
+                continue
+            key = f"{owner.name} ({leaf.stored})"
+            if key not in into.leaves:
+                into.leaves[key] = Leaf(owner.name, leaf.tensor.clone(), not owner.buffer, leaf.stored)
+                self.leaves.append(into.leaves[key])
+            found.append(key)
+        return found
 
     def _prepare(self, call: Call, inputs: list[str], names: Mapping[str, str], where: str) -> None:
         """Make the attributes runnable: tensors of torch, programs for subgraphs and inputs for what those read."""

@@ -10,7 +10,8 @@ import torch
 
 from initadvisor.frontends.onnx_model.tensors import Tensor
 from initadvisor.frontends.onnx_model.text import text
-from initadvisor.graph import Graph, Parameter
+from initadvisor.graph import Graph, Node, Parameter
+from initadvisor.ops import operator
 from initadvisor.probe.onnx_torch.limits import Budget
 from initadvisor.probe.onnx_torch.program import Leaf
 from initadvisor.probe.onnx_torch.types import TORCH_TYPES
@@ -26,42 +27,52 @@ class Ownership:
 
     def __init__(self, graph: Graph, budget: Budget) -> None:
         self._budget = budget
-        self.owners: dict[str, list[Parameter]] = {}
+        self._parameters = graph.parameters
+        self._owners: dict[str, list[Parameter]] = {}
         for parameter in graph.parameters.values():
-            if parameter.is_float and not parameter.buffer:
+            if parameter.is_float:
                 for name in dict.fromkeys(piece[0] for piece in parameter.pieces):
-                    self.owners.setdefault(name, []).append(parameter)
-
+                    self._owners.setdefault(name, []).append(parameter)
         self._apart = self._merged(graph)
 
-    def _merged(self, graph: Graph) -> dict[tuple[str, str], str]:
-        """(what a node makes, stored tensor that it reads) -> the parameter that this use is.
+    def _merged(self, graph: Graph) -> dict[tuple[str, str], list[str]]:
+        """(what a node makes, stored tensor that it reads) -> the parameters that its uses are, in ONNX's order.
 
         Exporters store equal tensors once: the zero biases of all layers, the weights of copied blocks. In the model
         they are parameters of their own, each with its own gradient.
         """
-        several = {
-            name: {parameter.name for parameter in owners}
-            for name, owners in self.owners.items()
+        stored_in = {
+            parameter.name: name
+            for name, owners in self._owners.items()
             if len(owners) > 1 and all(p.pieces == ((name, 0, p.size),) for p in owners)
+            for parameter in owners
         }
-        stored_in = {parameter: name for name, parameters in several.items() for parameter in parameters}
-        found: dict[tuple[str, str], str] = {}
+        found: dict[tuple[str, str], list[str]] = {}
         for node in graph.nodes if stored_in else ():
-            for value in node.inputs:
+            if not node.outputs:
+                continue
+            whole, _, part = graph.values[node.outputs[0]].name.rpartition(" (")
+            for value in _in_onnx_order(node):
                 parameter = None if value is None else graph.values[value].parameter
-                if parameter in stored_in and node.outputs:
-                    made = graph.values[node.outputs[0]].name.rpartition(" (")
-                    found[made[0] or made[2], stored_in[parameter]] = parameter
+                if parameter in stored_in:
+                    found.setdefault((whole or part, stored_in[parameter]), []).append(parameter)
         return found
 
-    def apart(self, stored: str, made: str) -> str | None:
-        """The parameter that a node reads in a stored tensor which holds several, None where that is not known."""
-        return self._apart.get((made, stored))
+    def shared(self, stored: str) -> bool:
+        """Whether a stored tensor holds elements of parameters."""
+        return stored in self._owners
+
+    def apart(self, stored: str, made: str, turn: int) -> Parameter | None:
+        """The parameter that a node reads in a stored tensor which holds several, None where that is not known.
+
+        turn: how often the node read that tensor before.
+        """
+        found = self._apart.get((made, stored), [])
+        return self._parameters[found[turn]] if turn < len(found) else None
 
     def trainable(self, tensor: Tensor) -> bool:
         """Whether a stored tensor holds elements of a parameter."""
-        return tensor.is_float and tensor.name in self.owners
+        return tensor.is_float and any(not owner.buffer for owner in self._owners.get(tensor.name, ()))
 
     def stored(self, proto: NodeProto, names: Mapping[str, str]) -> Leaf | None:
         """The parameter that a node makes of what is stored: a constant, a filled shape, dequantized codes.
@@ -75,14 +86,23 @@ class Ownership:
             name = text(proto.input[0])
         else:
             return None
-        owners = self.owners.get(name, [])
-        if not owners or owners[0].source is None or (kind != "DequantizeLinear" and name in names):
+        owners = [owner for owner in self._owners.get(name, ()) if owner.pieces == ((name, 0, owner.size),)]
+        if not owners or owners[0].source is None or all(owner.buffer for owner in owners):
             return None
-        parameter = owners[0]
-        if kind == "DequantizeLinear" and (len(owners) > 1 or parameter.pieces[0][0] == parameter.name):
-            return None
-        self._budget.allow(parameter.shape)
-        return Leaf(parameter.name if kind == "DequantizeLinear" else name, _elements(parameter), True, name)
+        self._budget.allow(owners[0].shape)
+        own = owners[0].name if kind == "DequantizeLinear" else name
+        return Leaf(own, _elements(owners[0]), True, name)
+
+
+def _in_onnx_order(node: Node) -> list[int | None]:
+    """What a node reads, in the order of ONNX's inputs where the table says how that differs from its slots."""
+    entry = operator(node.op)
+    order = entry.onnx_inputs.get(node.native, "").split() if entry is not None else []
+    if entry is None or not order:
+        return list(node.inputs)
+    slots = [entry.slots[min(at, len(entry.slots) - 1)] for at in range(len(node.inputs))] if entry.slots else []
+    places = [order.index(slot) if slot in order else len(order) for slot in slots]
+    return [value for _, value in sorted(zip(places, node.inputs, strict=True), key=lambda pair: pair[0])]
 
 
 def _elements(parameter: Parameter) -> torch.Tensor:

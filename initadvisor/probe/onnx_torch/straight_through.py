@@ -8,6 +8,7 @@ _MAKERS = frozenset(
     {
         "QuantizeLinear",
         "com.microsoft::QuantizeLinear",
+        "DynamicQuantizeLinear",
         "QLinearConv",
         "QLinearMatMul",
         "com.microsoft::QLinearAdd",
@@ -17,6 +18,7 @@ _MAKERS = frozenset(
 _ENDS: dict[str, tuple[int, ...]] = {
     "DequantizeLinear": (0,),
     "com.microsoft::DequantizeLinear": (0,),
+    "Cast": (0,),
     "QLinearConv": (0,),
     "QLinearMatMul": (0, 3),
     "com.microsoft::QLinearAdd": (0, 3),
@@ -25,9 +27,22 @@ _ENDS: dict[str, tuple[int, ...]] = {
 """Operators that turn codes into numbers, and the inputs by which they read codes."""
 
 _THROUGH = frozenset(
-    {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool", "Slice", "Gather", "Expand"}
+    {
+        "ConvInteger",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "MatMulInteger",
+        "MaxPool",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
 )
-"""Operators that rearrange or pick the elements of their first input."""
+"""Operators whose result is codes in another arrangement, or sums of their products, by their first input."""
 
 
 def carry_codes(program: Program) -> None:

@@ -85,13 +85,15 @@ def _cut(size: int, wanted: int, mode: str) -> tuple[int, int]:
 @implements("ConvInteger")
 def convolution_integer(call: Call, x: Any, weight: Any, x_zero: Any = None, weight_zero: Any = None) -> Any:
     """A convolution of codes, as integers; float64 holds their products exactly."""
+    carried = x.is_floating_point()
     x, weight = x.double(), weight.double()
     if x_zero is not None:
         x = x - x_zero.double()
     if weight_zero is not None:
         zero = weight_zero.double()
         weight = weight - (zero.reshape((-1,) + (1,) * (weight.dim() - 1)) if zero.numel() > 1 else zero)
-    return convolution(call, x, weight).to(torch.int32)
+    made = convolution(call, x, weight)
+    return made.float() if carried else made.to(torch.int32)
 
 
 @implements("DeformConv")

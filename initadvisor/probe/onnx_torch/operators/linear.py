@@ -27,6 +27,8 @@ def matmul(call: Call, left: Any, right: Any) -> Any:
 @implements("com.microsoft::FusedMatMul")
 def fused_matmul(call: Call, left: Any, right: Any) -> Any:
     """A scaled product of matrices, each transposed first where the node says so."""
+    left = left.movedim(0, -2) if call.attr("transBatchA", 0) else left
+    right = right.movedim(0, -2) if call.attr("transBatchB", 0) else right
     left = left.mT if call.attr("transA", 0) else left
     right = right.mT if call.attr("transB", 0) else right
     _allow(call, left, right)
@@ -70,15 +72,16 @@ def determinant(call: Call, x: Any) -> Any:
 
 @implements("MatMulInteger")
 def matmul_integer(call: Call, left: Any, right: Any, left_zero: Any = None, right_zero: Any = None) -> Any:
-    """The product of matrices of codes, as integers."""
+    """The product of matrices of codes, as integers; in float32 where codes come as floats that carry a gradient."""
     _allow(call, left, right)
-    left, right = left.to(torch.int32), right.to(torch.int32)
+    kind = left.dtype if left.is_floating_point() else torch.int32
+    left, right = left.to(kind), right.to(kind)
     if left_zero is not None:
-        zero = left_zero.to(torch.int32)
+        zero = left_zero.to(kind)
         left = left - (zero.unsqueeze(-1) if zero.dim() == 1 and zero.numel() > 1 else zero)
     if right_zero is not None:
-        right = right - right_zero.to(torch.int32)
-    if left.is_cuda:  # cuBLAS has no product of 32-bit integers; float64 is exact up to 2^53
+        right = right - right_zero.to(kind)
+    if left.is_cuda and kind == torch.int32:  # cuBLAS has no product of 32-bit integers; float64 is exact up to 2^53
         return torch.matmul(left.double(), right.double()).to(torch.int32)
     return torch.matmul(left, right)
 

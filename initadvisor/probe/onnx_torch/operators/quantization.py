@@ -21,11 +21,6 @@ _NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
 """Types below a byte, which are held in bytes: their smallest and largest code."""
 
 
-def rounded(x: Any) -> Any:
-    """Rounded to even, with the gradient of the identity."""
-    return x + (torch.round(x) - x).detach()
-
-
 def spread(table: Any, x: Any, axis: int, block: int = 0) -> Any:
     """A scale or zero point as it is broadcast to a tensor: one number, one an axis' element, or one a block."""
     if block:
@@ -39,12 +34,17 @@ def spread(table: Any, x: Any, axis: int, block: int = 0) -> Any:
 
 
 def encoded(x: Any, scale: Any, zero: Any, kind: Any) -> Any:
-    """Codes as floats: x / scale rounded, moved by the zero point and held inside the type."""
-    codes = rounded(x / scale)
+    """Codes as floats: x / scale rounded to even, moved by the zero point and held inside the type.
+
+    The gradient is that of x / scale where the code needs no clipping, and zero elsewhere.
+    """
+    steps = x / scale
+    codes = torch.round(steps.detach())
     if zero is not None:
         codes = codes + zero
     low, high = _NARROW[kind] if kind in _NARROW else (torch.iinfo(kind).min, torch.iinfo(kind).max)
-    return torch.clamp(codes, low, high)
+    inside = (codes >= low) & (codes <= high)
+    return torch.clamp(codes, low, high) + torch.where(inside, steps - steps.detach(), torch.zeros_like(steps))
 
 
 @implements("QuantizeLinear", "com.microsoft::QuantizeLinear")
