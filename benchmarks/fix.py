@@ -176,11 +176,11 @@ CASES = [
     Case(
         "1000-layer tanh CNN, default plan (delta-orthogonal)",
         lambda: cnn(1000, 8),
-        3e-3,
-        24,
+        1e-3,
+        12,
         image=True,
         signal=False,
-        batch=32,
+        batch=64,
     ),
 ]
 
