@@ -8,8 +8,9 @@ Plain networks of every activation, depth and gain below are drawn, read by `ini
 `layer.stretch.gradient` and `layer.stretch.signal`), and trained on scikit-learn's handwritten digits: 300 steps,
 batches of 64, SGD with momentum 0.9 at three rates and Adam at 1e-3. A case trains where any SGD rate reaches 0.9
 training accuracy. The thresholds of the rules were chosen on earlier runs with ReLU, tanh, GELU and sigmoid at width
-64 and seeds 0 and 1; this grid has width 96, another seed and SiLU besides, and none of it was used to choose them. The rules on the predicted signal
-(`model.signal.*`) took the limits of the chain rules over; those of IA506 and IA507 were read off this grid.
+64 and seeds 0 and 1; this grid has width 96, another seed and SiLU besides, and none of it was used to choose them.
+The rules on the predicted signal (`model.signal.*`) took the limits of the chain rules over; those of IA506 and IA507
+were read off this grid.
 """
 
 from __future__ import annotations

@@ -95,6 +95,8 @@ def _free(layer: Layer, step: PlanStep) -> bool:
         return False
     if layer.scale_invariant or layer.attrs.get("scale_erased") or layer.node is None:
         return False
+    if layer.residual_role not in (None, "trunk"):  # a branch is drawn for what it adds to its stream, as in Fixup
+        return False
     return not is_saturating(layer.activation) and layer.attrs.get("behind_gate") is None
 
 
