@@ -8,8 +8,8 @@
 Every torchvision classification model, a GPT-2-like and a Llama-like decoder, and plain stacks of every activation are
 drawn and run once forward and back, and compared with the prediction: the standard deviation of every leaf module's
 output and the norm of every weight's gradient. (A folder, since a file signal.py beside scripts would stand in front of
-the standard library's module.) Measurements are kept in build/, rows in benchmarks/results/signal.jsonl until the
-handlers change, and the summary in benchmarks/results/signal.json.
+the standard library's module.) Measurements are kept in build/, and rows too until the handlers change; the summary is
+benchmarks/results/signal.json.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ import numpy as np
 import torch
 import torchvision
 from compare import GOALS, compare, summary_of, within
+from measure import STORE
 from models import TOO_LARGE, Case, decoder_cases, stack_cases, torchvision_cases
 from speed import speed
 from verdicts import judged, missed, wrong
 
 import initadvisor
 
-RESULTS = Path(__file__).parents[1] / "results"
-ROWS, SUMMARY = RESULTS / "signal.jsonl", RESULTS / "signal.json"
+SUMMARY = Path(__file__).parents[1] / "results" / "signal.json"
+ROWS = STORE.parent / "signal-rows.jsonl"
 SHORT = ("gpt2", "resnet18", "mobilenet_v3_small", "mlp:relu", "cnn:tanh")
 
 
 def cases() -> Iterator[Case]:
-    """All models, the light ones first come as they are listed."""
+    """All models."""
     yield from decoder_cases()
     yield from torchvision_cases()
     yield from stack_cases()
@@ -102,6 +103,7 @@ def machine() -> dict[str, Any]:
     """Where and with what this ran."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -162,6 +164,7 @@ def main() -> None:
     digest, start = code_digest(), time.monotonic()
     kept = {} if parts else kept_rows(digest)
     if not parts and not kept:
+        ROWS.parent.mkdir(parents=True, exist_ok=True)
         ROWS.write_text("")
     for case in cases():
         if case.name in kept or (parts and not any(part in case.name for part in parts)):
