@@ -115,3 +115,12 @@ def test_advice_on_an_onnx_file_brings_no_torch(tmp_path: Path) -> None:
     names = {module.split(".")[0] for module in imported("advise", "m.onnx", cwd=tmp_path)}
     assert "numpy" in names
     assert "torch" not in names
+
+
+def test_a_plan_is_scored_before_and_after(tmp_path: Path) -> None:
+    path = mlp(tmp_path / "weak.onnx", gain=0.5)
+    text = " ".join(run("advise", str(path)).stdout.split())
+    assert "predicted spread over 9 places of the trunk" in text
+    found = json.loads(run("advise", str(path), "--emit", "json").stdout)["signal"]
+    assert found["before"]["forward"] > 100 * found["after"]["forward"]
+    assert found["before"]["gradient"] > 100 * found["after"]["gradient"]
