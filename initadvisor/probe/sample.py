@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-MAX_ELEMENTS = 1 << 18
+MAX_ELEMENTS = 1 << 16
 """Elements of an output that are measured: whole rows, evenly spread; every sample and unit is there."""
 
 MAX_SAMPLES = 32

@@ -112,7 +112,7 @@ def test_gradients_and_updates_are_those_of_plain_training() -> None:
     hidden.retain_grad()
     loss = nn.functional.cross_entropy(model[2](model[1](hidden)), y)
     loss.backward()
-    assert seen.losses[0] == pytest.approx(float(loss))
+    assert seen.losses[0] == pytest.approx(loss.item())
     assert seen.seen[0][0].gradient_norm == pytest.approx(float(hidden.grad.norm()), rel=1e-5)  # type: ignore[union-attr]
     for i, (name, parameter) in enumerate(model.named_parameters()):
         assert parameter.grad is not None
