@@ -36,18 +36,19 @@ def place(module: OnnxModule, compiler: Compiler, graph: Graph) -> None:
         kind = step.node.spelling.replace("::", "_").replace(".", "_")
         scope = scopes.get(id(step), "")
         paths.setdefault(id(step), f"{scope}.{kind}_{at}" if scope else f"{kind}_{at}")
+    tree = _Tree(module, {leaf.name for leaf in compiler.leaves})
     placed: dict[int, str] = {}
     for step in sorted(compiler.steps, key=lambda step: paths[id(step)].count(".")):
-        placed[id(step)] = _hang_module(module, paths[id(step)], step.node)
+        placed[id(step)] = tree.module(paths[id(step)], step.node)
     stored: dict[str, tuple[str, ...]] = {}
     for leaf in compiler.leaves:
-        _hang_leaf(module, leaf)
+        tree.leaf(leaf)
         for name in dict.fromkeys((leaf.name, leaf.stored)):
             stored[name] = (*stored.get(name, ()), leaf.path)
     module.onnx = replace(
         module.onnx,
         layers={name: placed[id(step)] for name, step in layers.items()},
-        parameters=_parameters(graph, stored),
+        parameters=_parameters(graph, compiler.leaves),
         stored=stored,
     )
 
@@ -96,53 +97,62 @@ def _end(graph: Graph, layer: Layer, start: int, consumers: list[list[tuple[int,
     return start
 
 
-def _parameters(graph: Graph, stored: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _parameters(graph: Graph, leaves: list[Leaf]) -> dict[str, tuple[str, ...]]:
     """Parameter of the frontend -> paths of what holds its elements."""
+    holding: dict[str, list[Leaf]] = defaultdict(list)
+    for leaf in leaves:
+        holding[leaf.stored].append(leaf)
     found: dict[str, tuple[str, ...]] = {}
     for parameter in graph.parameters.values():
-        names = [name for name, _, _ in parameter.pieces] or [parameter.name]
-        if parameter.name in stored:
-            names = [parameter.name]
-        paths = [path for name in dict.fromkeys(names) for path in stored.get(name, ())]
+        paths = []
+        for stored in dict.fromkeys(name for name, _, _ in parameter.pieces):
+            held = holding.get(stored, [])
+            own = [leaf for leaf in held if leaf.name == parameter.name]
+            paths += [leaf.path for leaf in own or held]
         if paths:
             found[parameter.name] = tuple(paths)
     return found
 
 
-def _owner(root: Any, parts: list[str]) -> tuple[Any, str]:
-    """The module at a path, made where it is missing, and the path that it has."""
-    here, path = root, ""
-    for part in parts:
-        name = part or "_"
-        while name not in here._modules and hasattr(here, name):
+class _Tree:
+    """Hangs modules and tensors under a root; names of stored tensors are kept free for those."""
+
+    def __init__(self, root: Any, reserved: set[str]) -> None:
+        self._root = root
+        self._reserved = reserved
+
+    def module(self, path: str, node: Any) -> str:
+        """Hang a module; gives the path that it got."""
+        *parts, last = path.split(".")
+        owner, prefix = self._owner(parts)
+        name = last or "_"
+        while hasattr(owner, name) or prefix + name in self._reserved:
             name += "_"
-        if name not in here._modules:
-            here.add_module(name, Scope())
-        here = here._modules[name]
-        path = f"{path}.{name}" if path else name
-    return here, path
+        owner.add_module(name, node)
+        return prefix + name
 
+    def leaf(self, leaf: Leaf) -> None:
+        """Hang a stored tensor as a parameter or a buffer and say where it is."""
+        *parts, last = leaf.name.split(".")
+        owner, prefix = self._owner(parts)
+        name = last or "_"
+        while hasattr(owner, name):
+            name += "_"
+        if leaf.trainable:
+            owner.register_parameter(name, torch.nn.Parameter(leaf.tensor))
+        else:
+            owner.register_buffer(name, leaf.tensor)
+        leaf.owner, leaf.attribute, leaf.path, leaf.tensor = owner, name, prefix + name, None
 
-def _hang_module(root: Any, path: str, node: Any) -> str:
-    *parts, last = path.split(".")
-    owner, prefix = _owner(root, parts)
-    name = last or "_"
-    while hasattr(owner, name):
-        name += "_"
-    owner.add_module(name, node)
-    return f"{prefix}.{name}" if prefix else name
-
-
-def _hang_leaf(root: Any, leaf: Leaf) -> None:
-    *parts, last = leaf.name.split(".")
-    owner, prefix = _owner(root, parts)
-    name = last or "_"
-    while hasattr(owner, name):
-        name += "_"
-    if leaf.trainable:
-        owner.register_parameter(name, torch.nn.Parameter(leaf.tensor))
-    else:
-        owner.register_buffer(name, leaf.tensor)
-    leaf.owner, leaf.attribute = owner, name
-    leaf.path = f"{prefix}.{name}" if prefix else name
-    leaf.tensor = None
+    def _owner(self, parts: list[str]) -> tuple[Any, str]:
+        """The module at a path, made where it is missing, and its path as a prefix."""
+        here, prefix = self._root, ""
+        for part in parts:
+            name = part or "_"
+            while name not in here._modules and (hasattr(here, name) or prefix + name in self._reserved):
+                name += "_"
+            if name not in here._modules:
+                here.add_module(name, Scope())
+            here = here._modules[name]
+            prefix = f"{prefix}{name}."
+        return here, prefix
