@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -130,12 +131,17 @@ def _facts(graph: Any, seconds: float, megabytes: float) -> Row:
         "megabytes": round(megabytes, 1),
     }
     if graph.coverage.capture not in WHOLE:
-        row["error"] = " | ".join(note[:220] for note in graph.coverage.notes[:2])
+        row["error"] = " | ".join(_portable(note)[:220] for note in graph.coverage.notes[:2])
     return row
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:240]
+    return _portable(f"{type(error).__name__}: {' '.join(str(error).split())}")[:240]
+
+
+def _portable(text: str) -> str:
+    """Without the folders that lead to the installed packages."""
+    return re.sub(r"/\S*/site-packages/", "", text)
 
 
 @contextlib.contextmanager
