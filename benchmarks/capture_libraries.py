@@ -127,6 +127,8 @@ def _settings(config: Any, depths: bool = False, nested: bool = True) -> dict[st
         elif key == "num_attention_heads" and isinstance(width, int) and type(value) is int and width % value:
             if "head_dim" not in vars(config):
                 found[key] = gcd(width, value)
+        elif value is None and key == "num_key_value_heads" and isinstance(heads, int):
+            found[key] = heads
         elif depths and key in DEPTHS and type(value) is int and value > 2:
             found[key] = _blocks(config, value)
         elif nested and hasattr(value, "to_diff_dict") and hasattr(value, "model_type"):
