@@ -1,5 +1,7 @@
 """The module made of an ONNX graph: what it is made of, how its layers are reached, what its modes do."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -251,3 +253,45 @@ def test_a_damaged_file_is_refused(tmp_path):
     path.write_bytes(b"\x08\x07 nothing of worth")
     with pytest.raises(FormatError):
         to_module(path)
+
+
+def test_a_copy_is_a_module_of_its_own(write):
+    module = to_module(_convolutional(write))
+    other = copy.deepcopy(module)
+    x = torch.randn(3, 3, 6, 6)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert not other(x).any()
+    assert module(x).any()
+
+
+def test_half_precision_and_autocast_run(write):
+    module = to_module(_convolutional(write))
+    x = torch.randn(3, 3, 6, 6)
+    whole = module(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = module(x)
+    torch.testing.assert_close(mixed.float(), whole, rtol=0.1, atol=0.1)
+    narrow = module.to(torch.bfloat16)(x.bfloat16())
+    torch.testing.assert_close(narrow.float(), whole, rtol=0.1, atol=0.1)
+
+
+def test_branches_capture_what_lies_outside_and_pass_gradients(write):
+    def body(name, kind):
+        return helper.make_graph(
+            [helper.make_node(kind, ["x", "w"], [name])], name, [], [helper.make_tensor_value_info(name, 1, None)]
+        )
+
+    node = helper.make_node(
+        "If", ["which"], ["y"], "choice", then_branch=body("a", "Mul"), else_branch=body("b", "Add")
+    )
+    path = write(
+        [node], {"which": ("bool", ()), "x": ("float32", (3,))}, {"y": "float32"}, {"w": np.full(3, 2, np.float32)}
+    )
+    module = to_module(path)
+    x = torch.tensor([1.0, 2.0, 3.0])
+    assert module(torch.tensor(True), x).tolist() == [2, 4, 6]
+    assert module(torch.tensor(False), x).tolist() == [3, 4, 5]
+    module(torch.tensor(True), x).sum().backward()
+    assert next(iter(module.parameters())).grad.tolist() == [1, 2, 3]

@@ -118,6 +118,8 @@ def quantized_matmul(
             return (codes.to(work) - offset.to(work)) * steps.to(work)
         return (codes.to(work) - spread(offset, codes, axis).to(work)) * spread(steps, codes, axis).to(work)
 
+    if left.dim() > 1 and right.dim() > 1:
+        call.allow((max(left.shape[:-2].numel(), right.shape[:-2].numel()), left.shape[-2], right.shape[-1]))
     product = torch.matmul(real(left, left_scale, left_zero, True), real(right, right_scale, right_zero, False))
     return _requantized(call, product, scale.to(work), zero, -2)
 

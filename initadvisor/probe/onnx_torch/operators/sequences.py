@@ -53,6 +53,7 @@ def length(call: Call, sequence: Any) -> Any:
 def concat(call: Call, sequence: Any) -> Any:
     """All tensors joined along an axis, a new one with `new_axis`."""
     axis = call.attr("axis")
+    call.allow((sum(part.numel() for part in sequence),), max((part.element_size() for part in sequence), default=1))
     return torch.stack(sequence, axis) if call.attr("new_axis", 0) else torch.cat(sequence, axis)
 
 
