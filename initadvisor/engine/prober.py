@@ -61,12 +61,20 @@ class Prober:
         options = load or self.checker.settings.load
         tell("reading")
         compiled = self.checker.compiled
-        module, name = _module(target, options)
-        if batch is not None:
-            options = replace(options, example=_example(module, batch, loss))
-        graph, trial = load_with_inputs(module, options, name)
-        structure.describe(graph)
-        sites = sites_of(graph, module)
+        names: Mapping[str, str] = {}
+        trial: Trial | None
+        if _is_onnx(target):
+            from initadvisor.engine.onnx_subject import onnx_subject, own_names
+
+            module, graph, trial, sites = onnx_subject(os.fspath(target), options)
+            names = own_names(module)
+        else:
+            module, name = _module(target, options)
+            if batch is not None:
+                options = replace(options, example=_example(module, batch, loss))
+            graph, trial = load_with_inputs(module, options, name)
+            structure.describe(graph)
+            sites = sites_of(graph, module)
         # One seed is enough for a batch that is given: nothing but what the model draws would differ.
         seeds = self.seeds if batch is None else 1
         runs: list[tuple[Observation, Judgement]] = []
@@ -80,7 +88,7 @@ class Prober:
                 else _made_up(trial, settings, options)
             )
             seen = run(module, sites, batches, loss, settings, _squashed(graph))
-            facts = facts_of(seen, _elements(graph))
+            facts = _renamed(facts_of(seen, _elements(graph)), names)
             tell("judging")
             looked = look(graph, tell, lambda scope, n, groups, facts=facts: enrich(facts, scope, n, groups))  # type: ignore[misc]
             view = view or looked
@@ -95,6 +103,18 @@ class Prober:
         return report.model_copy(update={"probe": record, "coverage": coverage})
 
 
+def _is_onnx(target: Any) -> bool:
+    return isinstance(target, str | os.PathLike) and os.fspath(target).lower().endswith((".onnx", ".onnx.textproto"))
+
+
+def _renamed(facts: ProbeFacts, names: Mapping[str, str]) -> ProbeFacts:
+    """Facts of parameters under the names that the graph gives them, where those are others than the module's."""
+    if not names:
+        return facts
+    found = {name: facts.parameters[path] for name, path in names.items() if path in facts.parameters}
+    return replace(facts, parameters=found)
+
+
 def _module(target: Any, options: LoadOptions) -> tuple[torch.nn.Module, str]:
     if isinstance(target, torch.nn.Module):
         module, name = target, type(unwrap(target)).__name__
@@ -102,8 +122,8 @@ def _module(target: Any, options: LoadOptions) -> tuple[torch.nn.Module, str]:
         name = os.fspath(target)
         if ":" not in name or os.path.exists(name):
             raise FormatError(
-                f"cannot probe {name}: a probe runs a torch module",
-                hint="give package.module:factory, torchvision:NAME, timm:NAME or hf:NAME",
+                f"cannot probe {name}: a probe runs a torch module or an ONNX graph",
+                hint="give a .onnx file, package.module:factory, torchvision:NAME, timm:NAME or hf:NAME",
             )
         module = references.build(name, options)
     else:

@@ -143,7 +143,9 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
         except Exception as error:
             if not losses and _ONE_VALUE in str(error):
                 seen.failed, seen.failed_at = describe(error), observer.last
-            elif isinstance(error, InitAdvisorError) or is_out_of_memory(error):
+            elif (isinstance(error, InitAdvisorError) and not isinstance(error, TargetCodeError)) or is_out_of_memory(
+                error
+            ):
                 raise
             elif not losses and not gradients.records and len(observer.passes) == 1 and not training.fitted:
                 raise _ForwardFailed from error

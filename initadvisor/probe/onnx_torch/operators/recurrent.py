@@ -68,6 +68,8 @@ def _kernel_weights(w: Any, r: Any, b: Any, order: Sequence[int]) -> list[Any]:
     for turn in range(w.shape[0]):
         found += [_reordered(w[turn], order), _reordered(r[turn], order)]
         if b is not None:
+            if b.shape != (w.shape[0], 2 * w.shape[1]):
+                raise ValueError(f"biases {list(b.shape)} do not fit weights {list(w.shape)}")
             half = b.shape[1] // 2
             found += [_reordered(b[turn, :half], order), _reordered(b[turn, half:], order)]
     return found
@@ -87,13 +89,22 @@ class _Sequence:
         self.lengths = None
         if lengths is not None and bool((lengths != steps).any()):
             self.lengths = lengths.to(self.x.device)
-        call.allow((steps, self.turns, self.x.shape[1], w.shape[1]), self.x.element_size())
+        rows = w.shape[1]
+        fits = w.shape == (self.turns, rows, self.x.shape[2]) and r.shape == (self.turns, rows, self.hidden)
+        if not fits or rows % self.hidden:
+            # The kernels do not look: tensors that do not fit would be read past their end.
+            raise ValueError(f"weights {list(w.shape)} and {list(r.shape)} do not fit inputs {list(self.x.shape)}")
+        call.allow((steps, self.turns, self.x.shape[1], rows), self.x.element_size())
 
     def state(self, given: Any) -> Any:
         """An initial state as (directions, batch, hidden)."""
         if given is None:
             return self.x.new_zeros((self.turns, self.x.shape[1], self.hidden))
-        return given.transpose(0, 1) if self.batch_first else given
+        state = given.transpose(0, 1) if self.batch_first else given
+        wanted = (self.turns, self.x.shape[1], self.hidden)
+        if tuple(state.shape) != wanted:
+            raise ValueError(f"an initial state {list(state.shape)} is not {list(wanted)}, which the inputs ask for")
+        return state
 
     def run(self, step: Callable[[int, Any, tuple[Any, ...]], tuple[Any, ...]], states: list[Any]) -> list[Any]:
         """Step through time in every direction; gives (steps, directions, batch, hidden) and last states."""
