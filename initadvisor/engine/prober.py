@@ -22,7 +22,7 @@ from initadvisor.frontends import references
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module import unwrap
 from initadvisor.frontends.torch_module.load import load_with_inputs
-from initadvisor.probe.batch import Batch, given, made_up
+from initadvisor.probe.batch import Batch, given, made_up, made_up_detection
 from initadvisor.probe.facts import ProbeFacts, facts_of
 from initadvisor.probe.observation import Observation
 from initadvisor.probe.run import run
@@ -142,7 +142,9 @@ def _example(module: torch.nn.Module, batch: Any, loss: Any) -> Any:
 def _made_up(trial: Trial | None, settings: ProbeSettings, options: LoadOptions) -> Iterator[Batch]:
     if trial is None:
         raise UsageError("no input could be inferred for this model", hint="give --input-shape, or a batch from Python")
-    if not options.input_shapes:
+    if trial.note == "detection":
+        yield made_up_detection(trial, settings.seed)
+    elif not options.input_shapes:
         yield made_up(trial, settings.batch_size, settings.seed)
     plain = made_up(trial, None, settings.seed)
     yield plain

@@ -21,7 +21,7 @@ class Batch:
     """Arguments of the forward pass, and targets of the loss where there are any.
 
     synthetic: the inputs were made up. evaluation: the model is to run in evaluation mode, since its training mode
-    wants more than inputs. size: samples, 0 for unknown.
+    wants more than inputs. selective: drawn targets decide which layers get a gradient. size: samples, 0 for unknown.
     """
 
     args: tuple[Any, ...] = ()
@@ -29,6 +29,7 @@ class Batch:
     targets: Any = None
     synthetic: bool = False
     evaluation: bool = False
+    selective: bool = False
     size: int = 0
     description: str = ""
 
@@ -150,6 +151,33 @@ def made_up(trial: Trial, size: int | None, seed: int) -> Batch:
         size=wanted or whole or _samples((args, kwargs)),
         description=f"{text}; standard normal numbers, seed {seed}",
     )
+
+
+def made_up_detection(trial: Trial, seed: int) -> Batch:
+    """Images with two boxes each, and all that torchvision's detectors ask for in training mode."""
+    plain = made_up(trial, None, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    targets = [_objects(image, generator) for image in plain.args[0]]
+    return replace(
+        plain,
+        args=(*plain.args, targets),
+        evaluation=False,
+        selective=True,
+        description=f"{plain.description.replace(', in evaluation mode', '')}, two drawn boxes in each image",
+    )
+
+
+def _objects(image: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    height, width = image.shape[-2:]
+    scale = torch.tensor([width, height, width, height]) / 2
+    corners = torch.rand(2, 4, generator=generator) * 0.5
+    boxes = (corners + torch.tensor([0.0, 0.0, 1.0, 1.0])) * scale
+    masks = torch.zeros(2, height, width, dtype=torch.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes.int().tolist(), strict=True):
+        mask[top:bottom, left:right] = 1
+    middle = torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, torch.ones(2, 1)), 1)
+    keypoints = middle[:, None].expand(2, 17, 3).clone()
+    return {"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64), "masks": masks, "keypoints": keypoints}
 
 
 def _numbers(tensor: torch.Tensor, size: int | None, generator: torch.Generator) -> torch.Tensor:

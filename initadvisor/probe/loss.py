@@ -70,7 +70,12 @@ def _scalar(value: Any) -> torch.Tensor:
 
 
 def _own_loss(result: Any) -> torch.Tensor | None:
+    """What the result calls its loss, or the sum of a result that is nothing but named scalars (detection models)."""
     value = result.get("loss") if isinstance(result, Mapping) else getattr(result, "loss", None)
+    if value is None and isinstance(result, Mapping) and result:
+        terms = list(result.values())
+        if all(isinstance(t, torch.Tensor) and t.ndim == 0 and t.is_floating_point() for t in terms):
+            value = torch.stack(terms).sum()
     return value if isinstance(value, torch.Tensor) and value.requires_grad and value.numel() == 1 else None
 
 

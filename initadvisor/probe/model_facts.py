@@ -35,6 +35,7 @@ def model_facts(
         "synthetic": seen.batch.synthetic,
         "on": " on a synthetic batch" if seen.batch.synthetic else "",
         "drawn_targets": seen.drawn,
+        "selective": seen.batch.synthetic and (seen.batch.selective or seen.batch.evaluation),
         "own_optimizer": seen.own_optimizer,
         "learning_rate": number(seen.learning_rate),
         "failed": seen.failed,

@@ -122,6 +122,9 @@ class ModelProbeFacts(BaseModel):
     synthetic: bool | None = measure("Whether the batch was made up")
     on: str | None = measure('" on a synthetic batch", or "" where the caller gave the batch')
     drawn_targets: bool | None = measure("Whether the targets were drawn, so that no input says anything about them")
+    training: bool | None = measure(
+        "Whether it ran in training mode; where it could not, its outputs were made a loss of"
+    )
     own_optimizer: bool | None = measure("Whether the caller gave the optimizer")
     learning_rate: float | None = measure("Learning rate of the first parameter group", "1")
     failed: str | None = measure('What stopped the run short, "" for nothing')
