@@ -122,8 +122,8 @@ class ModelProbeFacts(BaseModel):
     synthetic: bool | None = measure("Whether the batch was made up")
     on: str | None = measure('" on a synthetic batch", or "" where the caller gave the batch')
     drawn_targets: bool | None = measure("Whether the targets were drawn, so that no input says anything about them")
-    training: bool | None = measure(
-        "Whether it ran in training mode; where it could not, its outputs were made a loss of"
+    selective: bool | None = measure(
+        "Whether what was drawn decides which layers get a gradient: boxes that match, or outputs of evaluation mode"
     )
     own_optimizer: bool | None = measure("Whether the caller gave the optimizer")
     learning_rate: float | None = measure("Learning rate of the first parameter group", "1")
