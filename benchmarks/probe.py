@@ -176,12 +176,13 @@ def probe_one(name: str) -> dict[str, Any]:
     }
 
 
-def zoo(stored: dict[str, Any], seconds: float, again: bool) -> None:
+def zoo(stored: dict[str, Any], seconds: float, again: bool, first: list[str]) -> None:
     import torchvision
 
     names = torchvision.models.list_models()
     # The small ones first: a run that is cut short has then seen as many kinds as it can.
     names.sort(key=lambda n: torchvision.models.get_model_weights(n).DEFAULT.meta["num_params"])
+    names.sort(key=lambda n: n not in first)
     models = stored.setdefault("torchvision", {})
     until = time.monotonic() + seconds
     for name in names:
@@ -219,6 +220,7 @@ def main() -> None:
     parser.add_argument("--zoo", action="store_true")
     parser.add_argument("--overhead", action="store_true")
     parser.add_argument("--again", action="store_true", help="probe models with errors once more")
+    parser.add_argument("--only", nargs="*", default=(), help="probe these models first")
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=224)
@@ -242,7 +244,7 @@ def main() -> None:
         _store(stored)
         print(measured)
     if not given.overhead:
-        zoo(stored, given.seconds, given.again)
+        zoo(stored, given.seconds, given.again, given.only)
 
 
 if __name__ == "__main__":
