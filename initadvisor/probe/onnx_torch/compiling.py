@@ -100,6 +100,15 @@ class Compiler:
     # --- nodes ------------------------------------------------------------------------------------------------
 
     def _node(self, proto: NodeProto, names: dict[str, str], into: Program, prefix: str = "") -> None:
+        try:
+            self._compiled(proto, names, into, prefix)
+        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            what = f"node {shown(proto.name)} ({shown(proto.op_type)})"
+            raise FormatError(
+                f"{what} has attributes or inputs that its operator cannot have: {shown(str(error))}"
+            ) from error
+
+    def _compiled(self, proto: NodeProto, names: dict[str, str], into: Program, prefix: str) -> None:
         self._left -= 1
         if self._left < 0:
             raise LimitError("the model has more nodes than may be run")

@@ -32,9 +32,9 @@ ONNX_TYPES: dict[Any, int] = {kind: code for code, kind in TORCH_TYPES.items() i
 
 def to_torch(tensor: Tensor, budget: Budget) -> Any:
     """A stored tensor as a torch tensor of its own; raises FormatError where torch has no such type."""
-    budget.allow(tensor.shape, max(1, STORAGE_TYPES[tensor.dtype].bits // 8) if tensor.dtype in STORAGE_TYPES else 1)
     kind = _SAME.get(tensor.dtype) if tensor.dtype not in _UNPACKED else _UNPACKED[tensor.dtype]
     if tensor.fill is not None and kind is not None:
+        budget.allow(tensor.shape, kind.itemsize)  # what is stored is no larger than the file that holds it
         return torch.full(tensor.shape, tensor.fill, dtype=kind)
     if kind is None or tensor.dtype not in STORAGE_TYPES:
         raise FormatError(f"tensor {shown(tensor.name)} holds {tensor.dtype}, which torch does not compute with")
