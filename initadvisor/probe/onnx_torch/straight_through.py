@@ -13,6 +13,12 @@ _MAKERS = frozenset(
         "QLinearMatMul",
         "com.microsoft::QLinearAdd",
         "com.microsoft::QLinearMul",
+        "com.microsoft::QGemm",
+        "com.microsoft::QLinearConcat",
+        "com.microsoft::QLinearGlobalAveragePool",
+        "com.microsoft::QLinearLeakyRelu",
+        "com.microsoft::QLinearSigmoid",
+        "com.microsoft::QLinearSoftmax",
     }
 )
 _ENDS: dict[str, tuple[int, ...]] = {
@@ -23,6 +29,12 @@ _ENDS: dict[str, tuple[int, ...]] = {
     "QLinearMatMul": (0, 3),
     "com.microsoft::QLinearAdd": (0, 3),
     "com.microsoft::QLinearMul": (0, 3),
+    "com.microsoft::QLinearConcat": tuple(range(2, 200, 3)),
+    "com.microsoft::QGemm": (0,),
+    "com.microsoft::QLinearGlobalAveragePool": (0,),
+    "com.microsoft::QLinearLeakyRelu": (0,),
+    "com.microsoft::QLinearSigmoid": (0,),
+    "com.microsoft::QLinearSoftmax": (0,),
 }
 """Operators that turn codes into numbers, and the inputs by which they read codes."""
 

@@ -116,3 +116,40 @@ def test_a_gradient_passes_dynamic_quantization(write, reference):
     np.testing.assert_allclose(found.detach(), reference(path, {"x": x})[0], rtol=1e-4, atol=1e-5)
     found.sum().backward()
     np.testing.assert_allclose(given.grad, np.tile(weight.sum(1).astype(np.float32), (2, 1)), rtol=1e-4)
+
+
+S, Z = ["scale", "zero"], ["out_scale", "out_zero"]
+CONTRIB = {
+    "QLinearAdd": (["x", *S, "x", *S, *Z], {}),
+    "QLinearMul": (["x", *S, "x", *S, *Z], {}),
+    "QLinearSigmoid": (["x", *S, *Z], {}),
+    "QLinearLeakyRelu": (["x", *S, *Z], {"alpha": 0.2}),
+    "QLinearSoftmax": (["x", *S, *Z], {"axis": 1, "opset": 13}),
+    "QLinearGlobalAveragePool": (["x", *S, *Z], {}),
+    "QLinearConcat": ([*Z, "x", *S, "x", *S], {"axis": 1}),
+    "QGemm": (["m", *S, "w", "scale", "w_zero", "c", *Z], {"transB": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", CONTRIB)
+def test_quantized_operators_of_onnxruntime_differ_by_one_code_at_most(write, reference, kind):
+    names, attributes = CONTRIB[kind]
+    node = helper.make_node(kind, names, ["y"], domain="com.microsoft", **attributes)
+    weights = {
+        "scale": np.float32(0.05),
+        "zero": np.array(128, np.uint8),
+        "out_scale": np.float32(0.04),
+        "out_zero": np.array(100, np.uint8),
+        "w": RNG.integers(0, 255, (3, 5)).astype(np.uint8),
+        "w_zero": np.array(120, np.uint8),
+        "c": RNG.integers(-300, 300, 3).astype(np.int32),
+        "m": RNG.integers(0, 255, (2, 5)).astype(np.uint8),
+    }
+    used = {name: array for name, array in weights.items() if name in names}
+    path = write([node], {"x": ("uint8", (2, 3, 4, 5))}, {"y": "uint8"}, used, domains=("com.microsoft",))
+    x = RNG.integers(0, 255, (2, 3, 4, 5)).astype(np.uint8)
+    (expected,) = reference(path, {"x": x})
+    found = to_module(path)(torch.from_numpy(x))
+    assert found.dtype == torch.uint8
+    assert np.ptp(expected) > 5
+    assert np.abs(found.numpy().astype(int) - expected.astype(int)).max() <= 1

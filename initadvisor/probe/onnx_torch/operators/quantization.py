@@ -91,9 +91,11 @@ def dynamic_quantize(call: Call, x: Any) -> Any:
     return codes if call.codes else codes.detach().to(torch.uint8), scale, zero.to(torch.uint8)
 
 
-def _requantized(call: Call, x: Any, scale: Any, zero: Any, axis: int) -> Any:
-    kind = zero.dtype
-    codes = encoded(x, spread(scale, x, axis), spread(zero, x, axis).to(x.dtype), kind)
+def requantized(call: Call, x: Any, scale: Any, zero: Any, axis: int, default: Any = torch.uint8) -> Any:
+    """Numbers as codes of the type of their zero point, of `default` where there is none."""
+    kind = default if zero is None else zero.dtype
+    offset = None if zero is None else spread(zero, x, axis).to(x.dtype)
+    codes = encoded(x, spread(scale, x, axis), offset, kind)
     return codes if call.codes else codes.detach().to(kind)
 
 
@@ -121,7 +123,7 @@ def quantized_matmul(
     if left.dim() > 1 and right.dim() > 1:
         call.allow((max(left.shape[:-2].numel(), right.shape[:-2].numel()), left.shape[-2], right.shape[-1]))
     product = torch.matmul(real(left, left_scale, left_zero, True), real(right, right_scale, right_zero, False))
-    return _requantized(call, product, scale.to(work), zero, -2)
+    return requantized(call, product, scale.to(work), zero, -2)
 
 
 @implements("QLinearConv")
@@ -143,22 +145,4 @@ def quantized_convolution(
     kernel = (weight.to(work) - spread(weight_zero, weight, 0).to(work)) * spread(weight_scale, weight, 0)
     shift = None if bias is None else bias.to(work) * (x_scale * weight_scale).reshape(-1)
     made = convolution(call, real, kernel, shift)
-    return _requantized(call, made, scale, zero, 1)
-
-
-@implements("com.microsoft::QLinearAdd", "com.microsoft::QLinearMul")
-def quantized_pair(
-    call: Call,
-    left: Any,
-    left_scale: Any,
-    left_zero: Any,
-    right: Any,
-    right_scale: Any,
-    right_zero: Any,
-    scale: Any,
-    zero: Any = None,
-) -> Any:
-    """The sum or product of what two tensors of codes stand for, as codes."""
-    a = (left.to(left_scale.dtype) - left_zero.to(left_scale.dtype)) * left_scale
-    b = (right.to(right_scale.dtype) - right_zero.to(right_scale.dtype)) * right_scale
-    return _requantized(call, a + b if call.spelling.endswith("Add") else a * b, scale, zero, -1)
+    return requantized(call, made, scale, zero, 1)
