@@ -11,10 +11,9 @@ from initadvisor.frontends import onnx_model
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module.inputs import Trial
 from initadvisor.frontends.torch_module.inputs.trial import floats, tokens
-from initadvisor.graph import Graph, Layer, Value
+from initadvisor.graph import Graph, Value
 from initadvisor.probe.onnx_torch import OnnxModule, to_module
-from initadvisor.probe.sample import MEASURED_ACTIVATIONS
-from initadvisor.probe.site import Site
+from initadvisor.probe.site import Site, consumed_by
 
 BATCH, LENGTH, SIDE = 2, 16, 64
 """What stands for an open dimension: the first one, any other one, and the sides of an image."""
@@ -34,10 +33,8 @@ def own_names(module: OnnxModule) -> dict[str, str]:
 
 def _inputs(graph: Graph) -> Trial:
     values = [graph.values[index] for index in graph.inputs]
-    rows = [layer.layout for layer in graph.layers if layer.kind == "embedding" and layer.layout is not None]
-    shapes = {layer.weight: graph.parameters[layer.weight].shape for layer in graph.layers if layer.weight}
-    tables = [shapes[layer.weight][0] for layer in graph.layers if layer.kind == "embedding" and layer.weight]
-    high = max(min(tables, default=2), 1) if rows or tables else 2
+    tables = [layer.weight for layer in graph.layers if layer.kind == "embedding" and layer.weight is not None]
+    high = min((graph.parameters[name].shape[0] for name in tables), default=2)
     opened = any(value.shape is None or any(d is None for d in value.shape) for value in values)
     note = "open dimensions made up" if opened else ""
     return Trial(tuple(_example(value, high) for value in values), source="the file", note=note)
@@ -69,7 +66,7 @@ def _sites(graph: Graph, module: OnnxModule) -> list[Site]:
             name=layer.name,
             module=module.onnx.layers[layer.name],
             weight=held.get(layer.weight or "", ""),
-            activation=_behind(layer),
+            activation=consumed_by(layer),
             kind=layer.kind,
             role=layer.role or "",
             depth=layer.depth or 0,
@@ -78,9 +75,3 @@ def _sites(graph: Graph, module: OnnxModule) -> list[Site]:
         for layer in graph.layers
         if layer.name in module.onnx.layers and layer.weight is not None and layer.kind not in ("scale", "table")
     ]
-
-
-def _behind(layer: Layer) -> str:
-    if layer.kind == "recurrent" or (layer.norm_after and layer.kind != "norm") or layer.activation is None:
-        return ""
-    return layer.activation.name if layer.activation.name in MEASURED_ACTIVATIONS else ""

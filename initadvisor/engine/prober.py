@@ -26,9 +26,8 @@ from initadvisor.probe.batch import Batch, given, made_up, made_up_detection
 from initadvisor.probe.facts import ProbeFacts, facts_of
 from initadvisor.probe.observation import Observation
 from initadvisor.probe.run import run
-from initadvisor.probe.sample import MEASURED_ACTIVATIONS
 from initadvisor.probe.settings import ProbeSettings
-from initadvisor.probe.site import Site, owner
+from initadvisor.probe.site import Site, consumed_by, owner
 from initadvisor.rules import Finding, Judgement, Need, evaluate
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ def sites_of(graph: Graph, module: torch.nn.Module) -> list[Site]:
                 name=layer.name,
                 module=path,
                 weight=layer.weight,
-                activation=_consumed_by(layer),
+                activation=consumed_by(layer),
                 kind=layer.kind,
                 role=layer.role or "",
                 depth=layer.depth or 0,
@@ -188,12 +187,6 @@ def _is_output(layer: Layer) -> bool:
     """Whether the module that owns the weight gives the layer's output: not so where it computes more (attention)."""
     leaf = (layer.weight or "").rpartition(".")[2]
     return leaf in ("weight", "weight_g", "weight_v") or leaf.startswith(("original", "weight_ih", "weight_hh"))
-
-
-def _consumed_by(layer: Layer) -> str:
-    if layer.kind == "recurrent" or (layer.norm_after and layer.kind != "norm") or layer.activation is None:
-        return ""
-    return layer.activation.name if layer.activation.name in MEASURED_ACTIVATIONS else ""
 
 
 def enrich(facts: ProbeFacts, scope: str, name: str, groups: Mapping[str, BaseModel]) -> None:

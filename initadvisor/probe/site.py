@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from initadvisor.graph import Layer
+from initadvisor.probe.sample import MEASURED_ACTIVATIONS
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -32,3 +35,10 @@ def owner(parameter: str) -> str:
         if ".parametrizations." in parameter
         else parameter.rpartition(".")[0]
     )
+
+
+def consumed_by(layer: Layer) -> str:
+    """The activation that directly reads a layer's output, where it is one whose dead or flat units are counted."""
+    if layer.kind == "recurrent" or (layer.norm_after and layer.kind != "norm") or layer.activation is None:
+        return ""
+    return layer.activation.name if layer.activation.name in MEASURED_ACTIVATIONS else ""
