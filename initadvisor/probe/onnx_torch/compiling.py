@@ -49,13 +49,13 @@ class Compiler:
         self._left = limit
         self._owned = owned
         self._given: dict[str, Any] = {}
-        self._packed: dict[str, str] = {}
+        self._types: dict[str, str] = {}
         self._calls = 0
 
     def program(self, graph: GraphProto, outside: Sequence[str] = ()) -> Program:
         """The program of a graph or subgraph; `outside` are the names that it reads from around it."""
         leaves = self._initializers(graph)
-        self._packed |= {text(v.name): DTYPES.get(v.type.tensor_type.elem_type, "") for v in graph.input}
+        self._types |= {text(v.name): DTYPES.get(v.type.tensor_type.elem_type, "") for v in graph.input}
         inputs = tuple(text(value.name) for value in graph.input if text(value.name) not in leaves)
         made = Program(inputs, tuple(text(value.name) for value in graph.output), [], leaves)
         names = {name: name for name in (*inputs, *leaves, *outside)}
@@ -81,7 +81,7 @@ class Compiler:
     def leaf(self, tensor: Tensor) -> Leaf:
         """A stored tensor as a parameter or buffer to be."""
         value = to_torch(tensor, self.budget)
-        self._packed[tensor.name] = tensor.dtype
+        self._types[tensor.name] = tensor.dtype
         made = Leaf(tensor.name, value, self._owned.trainable(tensor), tensor.name, host=host_copy(value))
         self.leaves.append(made)
         return made
@@ -146,8 +146,9 @@ class Compiler:
         if not prefix and made:
             inputs = self._apart(inputs, made[0], into)
         call.inputs = len(inputs)
-        if spelling == "QuantizeLinear" and len(given) > 2:
-            call.code_type = self._packed.get(given[2], "")
+        told_by = {"QuantizeLinear": 2, "CastLike": 1}.get(spelling)
+        if told_by is not None and told_by < len(given):
+            call.code_type = self._types.get(given[told_by], "")
         self._prepare(call, inputs, names, where)
         run = self._implementation(call, proto)
         if run is None:

@@ -23,8 +23,8 @@ class Call:
     spelling: "Type", or "domain::Type" outside the standard; opset: the version of its operator set; attrs: its
     attributes as Python values, tensors as torch's, graphs as runnable bodies; outputs: how many outputs are named;
     wanted: for each of them whether something may read it; training: whether the module is in training mode;
-    codes: whether quantized codes are carried as floats, so that a gradient can pass; code_type: their type where it
-    is narrower than a byte.
+    codes: whether quantized codes are carried as floats, so that a gradient can pass; code_type: the stored
+    type of the input that says which type the node makes, since codes below a byte are held in bytes.
     """
 
     __slots__ = (

@@ -10,6 +10,9 @@ from initadvisor.errors import UnsupportedError
 from initadvisor.probe.onnx_torch.registry import Call, implements
 from initadvisor.probe.onnx_torch.types import TORCH_TYPES
 
+BELOW_A_BYTE = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
+"""Integer types that are held in bytes: their smallest and largest number."""
+
 SMALL_FLOATS = frozenset({torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz})
 """Eight-bit floats: torch stores them and does not compute with them."""
 
@@ -27,6 +30,8 @@ def cast(call: Call, x: Any) -> Any:
 @implements("CastLike")
 def cast_like(call: Call, x: Any, like: Any) -> Any:
     """To the type of another tensor."""
+    if call.code_type in BELOW_A_BYTE:
+        raise UnsupportedError(f"a cast to {call.code_type}, which torch does not compute with")
     return to_type(x, like.dtype, bool(call.attr("saturate", 1)))
 
 

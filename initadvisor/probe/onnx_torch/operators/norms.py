@@ -23,6 +23,9 @@ def batch_norm(call: Call, x: Any, scale: Any, bias: Any, mean: Any, variance: A
     legacy = call.opset < 7 and not call.attr("is_test", 0) and call.outputs > 1
     own = bool(call.attr("training_mode", 0)) if call.opset >= 14 else legacy
     if not own:
+        if mean.requires_grad or variance.requires_grad:  # computed statistics, which torch's kernel does not train
+            centred = (x - mean.reshape(shape)) * torch.rsqrt(variance.reshape(shape) + eps)
+            return centred * scale.reshape(shape) + bias.reshape(shape)
         kept = mean.dtype == scale.dtype
         if call.training and kept:
             return F.batch_norm(x, mean, variance, scale, bias, True, 1 - momentum, eps)

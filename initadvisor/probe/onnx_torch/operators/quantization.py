@@ -12,13 +12,10 @@ import torch
 
 from initadvisor.errors import UnsupportedError
 from initadvisor.frontends.onnx_model.tensors import DTYPES
-from initadvisor.probe.onnx_torch.operators.casts import SMALL_FLOATS, to_type
+from initadvisor.probe.onnx_torch.operators.casts import BELOW_A_BYTE, SMALL_FLOATS, to_type
 from initadvisor.probe.onnx_torch.operators.convolution import convolution
 from initadvisor.probe.onnx_torch.registry import Call, implements
 from initadvisor.probe.onnx_torch.types import TORCH_TYPES
-
-_NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
-"""Types below a byte, which are held in bytes: their smallest and largest code."""
 
 
 def spread(table: Any, x: Any, axis: int, block: int = 0) -> Any:
@@ -42,7 +39,7 @@ def encoded(x: Any, scale: Any, zero: Any, kind: Any) -> Any:
     codes = torch.round(steps.detach())
     if zero is not None:
         codes = codes + zero
-    low, high = _NARROW[kind] if kind in _NARROW else (torch.iinfo(kind).min, torch.iinfo(kind).max)
+    low, high = BELOW_A_BYTE[kind] if kind in BELOW_A_BYTE else (torch.iinfo(kind).min, torch.iinfo(kind).max)
     inside = (codes >= low) & (codes <= high)
     return torch.clamp(codes, low, high) + torch.where(inside, steps - steps.detach(), torch.zeros_like(steps))
 
@@ -54,7 +51,7 @@ def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     asked = call.attr("output_dtype", 0)
     kind = zero.dtype if zero is not None else TORCH_TYPES.get(asked, None if asked else torch.uint8)
     narrow = call.code_type or DTYPES.get(asked, "")
-    if narrow in _NARROW:
+    if narrow in BELOW_A_BYTE:
         kind = torch.int8 if narrow.startswith("int") else torch.uint8
     if kind is None:
         raise UnsupportedError(f"codes of tensor type {asked}, which torch does not compute with")
@@ -65,7 +62,7 @@ def quantize(call: Call, x: Any, scale: Any, zero: Any = None) -> Any:
     if kind in SMALL_FLOATS:
         return to_type(wide / steps, kind, bool(call.attr("saturate", 1)))
     offset = None if zero is None else spread(zero, x, axis, block).to(wide.dtype)
-    codes = encoded(wide, steps, offset, narrow if narrow in _NARROW else kind)
+    codes = encoded(wide, steps, offset, narrow if narrow in BELOW_A_BYTE else kind)
     return codes if call.codes else codes.detach().to(kind)
 
 
