@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import initadvisor
-from initadvisor.errors import FormatError, LimitError, TargetCodeError, UsageError
+from initadvisor.errors import FormatError, LimitError, NotFoundError, TargetCodeError, UsageError
 from tests.probe.digest import digest
 from tests.probe.models import Counting
 
@@ -184,8 +184,10 @@ def test_an_optimizer_of_another_model_is_refused() -> None:
         initadvisor.probe(mlp(), INPUTS, optimizer=torch.optim.SGD(mlp().parameters(), 0.1))
 
 
-def test_a_file_is_not_probed() -> None:
-    with pytest.raises(FormatError, match="a probe runs a torch module"):
+def test_a_file_of_weights_is_not_probed_and_a_missing_graph_is_said() -> None:
+    with pytest.raises(FormatError, match="a probe runs a torch module or an ONNX graph"):
+        initadvisor.probe("model.safetensors")
+    with pytest.raises(NotFoundError, match="there is no file"):
         initadvisor.probe("model.onnx")
 
 
