@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from initadvisor.frontends.torch_module.trees import leaves
+from initadvisor.probe.ledger import Entry, Ledger
 from initadvisor.probe.sample import STATISTICS, layout, sample_grams, statistics, token_remainder
 from initadvisor.probe.site import Site
 
@@ -33,15 +34,17 @@ _CONVOLUTIONS = (torch.nn.modules.conv._ConvNd,)
 
 @dataclass(slots=True)
 class Output:
-    """What one call of a module gave: numbers on the device until `collect`, plain ones after."""
+    """What one call of a module gave; its numbers are in the ledger, in the order that `_measured` writes them.
+
+    samples: rows of the products between samples, 0 without them. gradient: whether one came back.
+    """
 
     site: int
     observations: int
-    vector: torch.Tensor
-    total: torch.Tensor
-    grams: torch.Tensor | None = None
-    tokens: torch.Tensor | None = None
-    gradient: torch.Tensor | None = None
+    entry: Entry
+    samples: int = 0
+    tokens: bool = False
+    gradient: bool = False
     elements: int = 0
 
 
@@ -60,6 +63,7 @@ class Observer:
     def __init__(self, module: torch.nn.Module, sites: Sequence[Site]) -> None:
         self.sites = sites
         self.passes: list[Pass] = []
+        self.ledger = Ledger()
         self.ran: set[str] = set()
         self.norm_batches: dict[int, tuple[int, int]] = {}
         """Site of a batch or instance norm -> (samples, values per channel) of its last input."""
@@ -137,7 +141,7 @@ class Observer:
         record.outputs.append(output)
         if tensor.requires_grad:
             output.elements = tensor.numel()
-            tensor.register_hook(partial(_gradient, output))
+            tensor.register_hook(partial(self._gradient, output))
 
     @staticmethod
     def _first(record: Pass, site: int) -> Output | None:
@@ -149,17 +153,21 @@ class Observer:
         sample = layout(tensor.transpose(0, 1) if turned and tensor.ndim == 3 else tensor, axis)
         if sample is None:
             return None
-        output = Output(site, sample.shape[0] * sample.shape[2], statistics(sample, self.sites[site].activation), total)
-        if first and sample.shape[0] > 1:
-            output.grams = sample_grams(sample)
-        if first and axis == -1 and sample.shape[2] > 3:
-            output.tokens = token_remainder(sample)
-        return output
+        samples = sample.shape[0] if first and sample.shape[0] > 1 else 0
+        tokens = first and axis == -1 and sample.shape[2] > 3
+        # The first number is the gradient's norm, which comes later.
+        pieces = [total.new_full((1,), float("nan")), total.reshape(1), statistics(sample, self.sites[site].activation)]
+        if tokens:
+            pieces.append(token_remainder(sample))
+        if samples:
+            pieces.append(sample_grams(sample))
+        return Output(site, sample.shape[0] * sample.shape[2], self.ledger.put(pieces), samples, tokens)
 
-
-def _gradient(output: Output, gradient: torch.Tensor) -> None:
-    with torch.no_grad():
-        output.gradient = torch.linalg.vector_norm(gradient.detach(), dtype=torch.float32)
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _gradient(self, output: Output, gradient: torch.Tensor) -> None:
+        output.gradient = True
+        norm = torch.linalg.vector_norm(gradient.detach(), dtype=torch.float32)
+        self.ledger.at(output.entry)[:1].copy_(norm)
 
 
 @dataclass(slots=True)
@@ -182,32 +190,27 @@ class Seen:
         return self.values["absmax"] * math.sqrt(self.values["second"])
 
 
-def collect(passes: Iterable[Pass]) -> list[list[Seen]]:
+def collect(observer: Observer) -> list[list[Seen]]:
     """Read everything from the device, once; one list a step, in the order of the forward pass."""
-    return [_read(one) for one in passes]
+    return [_read(one, observer.ledger) for one in observer.passes]
 
 
-def _read(record: Pass) -> list[Seen]:
-    if not record.outputs:
-        return []
-    vectors = torch.stack([o.vector for o in record.outputs]).cpu().double().numpy()
-    totals = torch.stack([o.total for o in record.outputs]).cpu().numpy()
-    nothing = record.outputs[0].total.new_full((), float("nan"))
-    gradients = torch.stack([nothing if o.gradient is None else o.gradient for o in record.outputs]).cpu().double()
-    tokens = torch.stack([nothing if o.tokens is None else o.tokens for o in record.outputs]).cpu().double()
+def _read(record: Pass, ledger: Ledger) -> list[Seen]:
     seen, calls = [], Counter[int]()
-    for index, output in enumerate(record.outputs):
+    for output in record.outputs:
         calls[output.site] += 1
+        gradient, total, *rest = ledger.read(output.entry)
+        products = rest[len(rest) - 2 * output.samples**2 :]
         seen.append(
             Seen(
                 site=output.site,
                 call=calls[output.site] - 1,
                 observations=output.observations,
-                values=dict(zip(STATISTICS, map(float, vectors[index]), strict=True)),
-                finite=bool(np.isfinite(totals[index])),
-                grams=None if output.grams is None else output.grams.cpu().double().numpy(),
-                tokens=None if output.tokens is None else float(tokens[index]),
-                gradient_norm=None if output.gradient is None else float(gradients[index]),
+                values=dict(zip(STATISTICS, map(float, rest[: len(STATISTICS)]), strict=True)),
+                finite=bool(np.isfinite(total)),
+                grams=np.array(products).reshape(2, output.samples, output.samples) if output.samples else None,
+                tokens=float(rest[len(STATISTICS)]) if output.tokens else None,
+                gradient_norm=float(gradient) if output.gradient else None,
                 elements=output.elements,
             )
         )

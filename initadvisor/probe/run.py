@@ -185,7 +185,7 @@ def _fill(
     """Read all that lies on the device."""
     seen.ran = frozenset(observer.ran)
     seen.norm_batches = observer.norm_batches
-    seen.seen = collect(observer.passes)
+    seen.seen = collect(observer)
     for step, scale in zip(seen.seen, scales, strict=False):
         for one in step:
             if one.gradient_norm is not None:
