@@ -76,13 +76,21 @@ def run(
 
 def _with_shapes(module: torch.nn.Module, batches: Iterable[Batch]) -> torch.nn.Module:
     """A copy of a lazy module that has its shapes: taking them in the module itself could not be undone."""
+    first: Exception | None = None
     for batch in batches:
         copy = shapeable(module)
-        with contextlib.suppress(Exception), Untouched([module]), torch.no_grad():
-            # What is not lazy is shared, and a forward pass may write to it.
-            copy(*batch.args, **batch.kwargs)
-            return copy
-    return module
+        try:
+            with Untouched([module]), torch.no_grad():
+                # What is not lazy is shared, and a forward pass may write to it.
+                copy(*batch.args, **batch.kwargs)
+                return copy
+        except Exception as error:
+            first = first or error
+    if first is None:
+        return module
+    raise TargetCodeError(
+        f"the forward pass of {type(module).__name__} that gives its lazy layers their shapes raised {describe(first)}"
+    ) from first
 
 
 class _ForwardFailed(Exception):
@@ -158,10 +166,17 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
     if seen.failed:
         return seen
     seen.bad_step = _first_bad(seen, scaled=training.scale() != 1.0)
-    if seen.bad_step is not None:
-        seen.origin = training.trace(seen.bad_step)
-    else:
-        seen.requested = measure_requested(training)
+    try:
+        if seen.bad_step is not None:
+            seen.origin = training.trace(seen.bad_step)
+        else:
+            seen.requested = measure_requested(training)
+    except InitAdvisorError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise TargetCodeError(f"a run of the model after the training steps raised {describe(error)}") from error
     return seen
 
 

@@ -71,15 +71,12 @@ class _BackwardFails(torch.autograd.Function):
 
 class _FailingOptimizer(torch.optim.SGD):
     error: Callable[[], BaseException]
-    half: bool = False
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.data.add_(1.0)
-                if self.half:
-                    raise self.error()
-        raise self.error()
+                raise self.error()
 
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
@@ -89,33 +86,46 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 }
 
 
-def _fail_forward(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
+Options = dict[str, Any]
+
+
+def _fail_forward(module: nn.Module, error: Callable[[], BaseException]) -> Options:
     list(module.children())[-1].register_forward_pre_hook(_raising(error))
     return {}
 
 
-def _fail_second_forward(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
+def _fail_second_forward(module: nn.Module, error: Callable[[], BaseException]) -> Options:
     list(module.children())[-1].register_forward_hook(_raising(error, after=1))
     return {}
 
 
-def _fail_loss(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
+def _fail_loss(module: nn.Module, error: Callable[[], BaseException]) -> Options:
     return {"loss": _raising(error)}
 
 
-def _fail_backward(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
+def _fail_backward(module: nn.Module, error: Callable[[], BaseException]) -> Options:
     _BackwardFails.error = error
     return {"loss": lambda out: _BackwardFails.apply(out).mean()}
 
 
-def _fail_step(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
-    _FailingOptimizer.error, _FailingOptimizer.half = error, False
+def _fail_after_a_step(module: nn.Module, error: Callable[[], BaseException]) -> Options:
+    return {"after step": _raising(error, after=1)}
+
+
+def _fail_half_a_step(module: nn.Module, error: Callable[[], BaseException]) -> Options:
+    _FailingOptimizer.error = error
     return {"optimizer": lambda ps: _FailingOptimizer(ps, 0.1)}
 
 
-def _fail_half_a_step(module: nn.Module, error: Callable[[], BaseException]) -> dict[str, Any]:
-    _FailingOptimizer.error, _FailingOptimizer.half = error, True
-    return {"optimizer": lambda ps: _FailingOptimizer(ps, 0.1)}
+def _fail_measure(module: nn.Module, error: Callable[[], BaseException]) -> Options:
+    """What is measured after the steps: gradient noise is, on half the batch at a time."""
+
+    def hook(part: nn.Module, args: Any) -> None:
+        if len(args[0]) <= 2:
+            raise error()
+
+    list(module.children())[-1].register_forward_pre_hook(hook)
+    return {"noise": True}
 
 
 PHASES = {
@@ -123,25 +133,44 @@ PHASES = {
     "second forward": _fail_second_forward,
     "loss": _fail_loss,
     "backward": _fail_backward,
-    "step": _fail_step,
+    "step": _fail_after_a_step,
     "half a step": _fail_half_a_step,
+    "measure": _fail_measure,
 }
 
 
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("name", ["batch norm", "counting", "frozen", "pre-norm encoder"])
+def _with_hook(optimizer: torch.optim.Optimizer, after: Callable[..., Any]) -> torch.optim.Optimizer:
+    optimizer.register_step_post_hook(after)
+    return optimizer
+
+
+# Every model meets every phase; which error it meets there turns, so that each pair is seen by seven models.
+FAILURES = [
+    (name, phase, list(ERRORS)[(i + j) % len(ERRORS)])
+    for i, name in enumerate(MODELS)
+    for j, phase in enumerate(PHASES)
+]
+
+
+@pytest.mark.parametrize(("name", "phase", "error"), FAILURES)
 def test_nothing_is_left_of_a_run_that_fails(name: str, phase: str, error: str) -> None:
     make, shape = MODELS[name]
     torch.manual_seed(0)
     module = make()
-    _warm(module, name, shape)
+    optimizer = _warm(module, name, shape)
     options = PHASES[phase](module, ERRORS[error])
-    before = digest(module)
+    after = options.pop("after step", None)
+    if after is not None and optimizer is not None:
+        optimizer.register_step_post_hook(after)
+    elif after is not None:
+        options["optimizer"] = lambda ps: _with_hook(torch.optim.AdamW(ps), after)
+    before = digest(module, optimizer)
     expected = KeyboardInterrupt if error == "an interrupt" else InitAdvisorError
     with pytest.raises(expected):
-        initadvisor.probe(module, batch_of(name, shape), options.pop("loss", None), **options)
-    assert digest(module) == before
+        initadvisor.probe(
+            module, batch_of(name, shape), options.pop("loss", None), **{"optimizer": optimizer, **options}
+        )
+    assert digest(module, optimizer) == before
 
 
 def test_the_digest_sees_what_a_plain_training_step_changes() -> None:
