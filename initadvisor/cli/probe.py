@@ -49,6 +49,8 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
 
     TARGET is package.module:factory, torchvision:NAME, timm:NAME or hf:NAME. All of them run code: your own, or the
     library's. The batch is made up; give your own from Python, with initadvisor.probe(model, batch, loss).
+
+    Under torchrun every process builds the target and takes a batch of its own; the first one reports for all.
     """
     settings = configuration_of(options)
     targets = targets or settings.targets
@@ -56,15 +58,20 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
         raise UsageError("there is nothing to probe", hint='give a target, such as "initadvisor probe package:factory"')
     outputs = outputs_of(options["outputs"], options["output_file"])
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
-    from initadvisor.engine.probing import make_prober
+    from initadvisor.engine.probing import launched, make_prober, process_group
 
     checker = checker_of(settings, options, purpose="probe")
     names = ("seeds", "steps", "device", "seed", "batch_size", "precision", "accumulate")
     more = ("noise", "jacobian", "sharpness", "lookahead")
-    prober = make_prober(checker.settings, checker=checker, **{name: options[name] for name in (*names, *more)})
-    reports = [_probe_one(prober, target, options["quiet"], session) for target in targets]
+    several = launched()
+    chosen = {name: options[name] for name in (*names, *more)}
+    prober = make_prober(checker.settings, checker=checker, replicated=several, **chosen)
+    with process_group() if several else contextlib.nullcontext(0) as rank:
+        quiet = options["quiet"] or rank > 0
+        reports = [_probe_one(prober, target, quiet, session) for target in targets]
     fail_on = options["fail_on"] or settings.fail_on
-    print_reports(reports, checker, outputs, fail_on, options["quiet"])
+    if rank == 0:
+        print_reports(reports, checker, outputs, fail_on, options["quiet"])
     return verdict_code(reports, options, fail_on)
 
 

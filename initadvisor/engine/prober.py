@@ -25,6 +25,7 @@ from initadvisor.frontends.torch_module.load import load_with_inputs
 from initadvisor.probe.batch import Batch, given, made_up, made_up_detection
 from initadvisor.probe.facts import ProbeFacts, facts_of
 from initadvisor.probe.observation import Observation
+from initadvisor.probe.ranks import ALONE, ranks_of
 from initadvisor.probe.run import run
 from initadvisor.probe.settings import ProbeSettings
 from initadvisor.probe.site import Site, consumed_by, owner
@@ -61,6 +62,7 @@ class Prober:
         tell("reading")
         compiled = self.checker.compiled
         names: Mapping[str, str] = {}
+        ranks = ALONE
         trial: Trial | None
         if _is_onnx(target):
             from initadvisor.engine.onnx_subject import onnx_subject, own_names
@@ -69,6 +71,8 @@ class Prober:
             names = own_names(module)
         else:
             module, name = _module(target, options)
+            ranks = ranks_of(module, self.settings.replicated)
+            module = unwrap(module)
             if batch is not None:
                 options = replace(options, example=_example(module, batch, loss))
             graph, trial = load_with_inputs(module, options, name)
@@ -80,13 +84,13 @@ class Prober:
         view = None
         for index in range(seeds):
             tell("running", index, seeds)
-            settings = replace(self.settings, seed=self.settings.seed + index)
+            settings = replace(self.settings, seed=self.settings.seed + index * ranks.count + ranks.rank)
             batches = (
                 given(module, batch, with_targets=loss is not None)
                 if batch is not None
                 else _made_up(trial, settings, options)
             )
-            seen = run(module, sites, batches, loss, settings, _squashed(graph))
+            seen = run(module, sites, batches, loss, settings, _squashed(graph), ranks)
             facts = _renamed(facts_of(seen, _elements(graph)), names)
             tell("judging")
             looked = look(graph, tell, lambda scope, n, groups, facts=facts: enrich(facts, scope, n, groups))  # type: ignore[misc]
@@ -99,7 +103,8 @@ class Prober:
         record = probe_record([seen for seen, _ in runs], counts, self.settings.seed)
         notes = (*report.coverage.notes, *record.pop("notes"))
         coverage = report.coverage.model_copy(update={"notes": notes})
-        return report.model_copy(update={"probe": record, "coverage": coverage})
+        # Sums over ranks are rounded alike, what they are made of need not be: all have the report of the first.
+        return ranks.gathered(report.model_copy(update={"probe": record, "coverage": coverage}))[0]
 
 
 def _is_onnx(target: Any) -> bool:
@@ -127,7 +132,7 @@ def _module(target: Any, options: LoadOptions) -> tuple[torch.nn.Module, str]:
         module = references.build(name, options)
     else:
         raise FormatError(f"cannot probe an object of type {type(target).__name__}", hint="pass a torch.nn.Module")
-    return unwrap(module), name
+    return module, name
 
 
 def _example(module: torch.nn.Module, batch: Any, loss: Any) -> Any:

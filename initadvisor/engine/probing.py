@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +57,8 @@ def probe(
     accumulate: micro-batches of a step.
     noise, jacobian, sharpness, lookahead: also measure gradient noise, the input-output Jacobian's singular values,
         the largest Hessian eigenvalue, 25 steps at three learning rates.
+    A model whose parameters are sharded (`torch.distributed.fsdp.fully_shard`) or that is wrapped for data parallelism
+    is probed on every rank of its process group, each with its own part of the batch; all get the same report.
     The other arguments are those of `initadvisor.check`; rules that need no probe run only where selected by name.
 
     Raises a subclass of InitAdvisorError where the target cannot be read or run, or a setting is off.
@@ -84,6 +87,22 @@ def probe(
         lookahead=lookahead,
     )
     return prober.probe(target, batch, loss)
+
+
+def launched() -> bool:
+    """Whether torchrun started this process; False without torch."""
+    try:
+        from initadvisor.probe import launch
+    except ImportError:
+        return False
+    return launch.launched()
+
+
+def process_group() -> AbstractContextManager[int]:
+    """The group of the processes that torchrun started; gives the rank of this one."""
+    from initadvisor.probe import launch
+
+    return launch.process_group()
 
 
 def make_prober(settings: CheckSettings, *, seeds: int = 1, checker: Checker | None = None, **options: Any) -> Prober:

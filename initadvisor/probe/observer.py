@@ -46,6 +46,9 @@ class Output:
     tokens: bool = False
     gradient: bool = False
     elements: int = 0
+    sample: torch.Tensor | None = None
+    """What the numbers are made of, where those of other ranks come to it first."""
+    features_last: bool = False
 
 
 @dataclass(slots=True)
@@ -60,8 +63,10 @@ class Pass:
 class Observer:
     """Hooks on the modules of the sites; `passes` holds one record a step."""
 
-    def __init__(self, module: torch.nn.Module, sites: Sequence[Site]) -> None:
+    def __init__(self, module: torch.nn.Module, sites: Sequence[Site], keep: bool = False) -> None:
+        """keep: hold the samples, for numbers that are made of those of all ranks."""
         self.sites = sites
+        self._keep = keep
         self.passes: list[Pass] = []
         self.ledger = Ledger()
         self.ran: set[str] = set()
@@ -153,10 +158,13 @@ class Observer:
         sample = layout(tensor.transpose(0, 1) if turned and tensor.ndim == 3 else tensor, axis)
         if sample is None:
             return None
+        # The first number is the gradient's norm, which comes later.
+        pieces = [total.new_full((1,), float("nan")), total.reshape(1)]
+        if self._keep:
+            return Output(site, 0, self.ledger.put(pieces), sample=sample.clone(), features_last=axis == -1)
         samples = sample.shape[0] if first and sample.shape[0] > 1 else 0
         tokens = first and axis == -1 and sample.shape[2] > 3
-        # The first number is the gradient's norm, which comes later.
-        pieces = [total.new_full((1,), float("nan")), total.reshape(1), statistics(sample, self.sites[site].activation)]
+        pieces.append(statistics(sample, self.sites[site].activation))
         if tokens:
             pieces.append(token_remainder(sample))
         if samples:

@@ -151,6 +151,8 @@ def lookahead(training: Training) -> dict[str, float]:
         if lowest < best:
             best, rate_of_best = lowest, rate
     known = training.fitted[0].constant if training.settings.accumulate == 1 else None
+    everyone = [value for value in training.ranks.gathered(known) if value is not None]
+    known = sum(everyone) / training.ranks.count if len(everyone) == training.ranks.count else None
     reference = known or start
     if not reference or best == float("inf"):
         return {}

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,11 @@ from initadvisor.probe.batch import Batch
 from initadvisor.probe.checkpointing import blocks, checkpointed
 from initadvisor.probe.devices import choose, free_cache, is_out_of_memory
 from initadvisor.probe.gradients import Gradients, twin_share
+from initadvisor.probe.nonfinite import Origin
 from initadvisor.probe.observation import Observation, ParameterSteps
 from initadvisor.probe.observer import Observer, collect
+from initadvisor.probe.ranks import ALONE, Ranks, is_lost
+from initadvisor.probe.reduction import output_spread
 from initadvisor.probe.requested import measure_requested
 from initadvisor.probe.settings import WAKING, ProbeSettings
 from initadvisor.probe.site import Site
@@ -41,11 +45,13 @@ def run(
     loss: Any = None,
     settings: ProbeSettings | None = None,
     squashed: str = "",
+    ranks: Ranks = ALONE,
 ) -> Observation:
     """Run a few training steps and give what was seen; module, optimizer and process are as before, also on errors.
 
     batches: ways to run the model, tried in order until a forward pass comes through. loss: called as
-    loss(output, targets), or loss(output) for a batch without targets; None for one that fits.
+    loss(output, targets), or loss(output) for a batch without targets; None for one that fits. ranks: who runs it with
+    this process, each on its own batch: every rank gets the same numbers.
     Raises TargetCodeError where the model's own code raises on each, LimitError where memory runs out at the smallest.
     """
     settings = settings or ProbeSettings()
@@ -58,13 +64,16 @@ def run(
             hint="build it on a real device; a model that was too large for the memory here needs a larger machine",
         )
     given = settings.optimizer if isinstance(settings.optimizer, torch.optim.Optimizer) else None
-    device = choose(settings.device, module, stay=given is not None and bool(given.state))
+    _check(settings, ranks)
+    wanted = "auto" if ranks.sharded else settings.device
+    device = choose(wanted, module, stay=ranks.sharded or (given is not None and bool(given.state)))
     others = [loss] if isinstance(loss, torch.nn.Module) else []
     first: BaseException | None = None
-    with warnings.catch_warnings(), Untouched([module, *others], given) as kept, torch.enable_grad():
+    hurried = ranks.hurried(settings.rank_timeout)
+    with hurried, warnings.catch_warnings(), Untouched([module, *others], given) as kept, torch.enable_grad():
         warnings.simplefilter("ignore")
         for batch in batches:
-            training = Training(module, batch, loss, settings, device, kept, squashed)
+            training = Training(module, batch, loss, settings, device, kept, squashed, ranks)
             try:
                 return _with_memory(training, sites)
             except _ForwardFailed as failed:
@@ -72,6 +81,16 @@ def run(
     if first is None:
         raise UsageError("there is no batch to run the model on", hint="give one: initadvisor.probe(model, batch)")
     raise TargetCodeError(f"the forward pass of {type(module).__name__} raised {describe(first)}") from first
+
+
+def _check(settings: ProbeSettings, ranks: Ranks) -> None:
+    asked = [name for name in ("noise", "jacobian", "sharpness") if getattr(settings, name)]
+    if asked and not ranks.alone:
+        raise UsageError(
+            f"{', '.join(asked)}: not measured over several ranks, since hooks that gather shards have no second "
+            "derivative",
+            hint="probe a smaller copy of the model in one process",
+        )
 
 
 def _with_shapes(module: torch.nn.Module, batches: Iterable[Batch]) -> torch.nn.Module:
@@ -113,6 +132,11 @@ def _with_memory(training: Training, sites: Sequence[Site]) -> Observation:
                 raise
         gc.collect()
         free_cache(training.device)
+        if not training.ranks.alone:
+            raise LimitError(
+                f"memory of {training.device} ran out with {training.batch.size} samples on rank {training.ranks.rank}",
+                hint="give a smaller batch: several ranks cannot choose one while they run",
+            )
         smaller = training.batch.halved() if training.batch.size > 2 or recompute else None
         if smaller is not None:
             notes.append(f"memory ran out with {training.batch.size} samples: ran with {smaller.size}")
@@ -132,12 +156,13 @@ def _with_memory(training: Training, sites: Sequence[Site]) -> Observation:
 def _observe(training: Training, sites: Sequence[Site]) -> Observation:
     training.begin()
     settings = training.settings
-    seen = Observation(list(sites), training.batch, str(training.device), settings.precision)
-    gradients = Gradients(training.parameters)
+    ranks = training.ranks
+    seen = Observation(list(sites), _whole(training.batch, ranks), str(training.device), settings.precision)
+    gradients = Gradients(training.parameters, ranks)
     losses: list[torch.Tensor] = []
     outputs: list[torch.Tensor | None] = []
     scales: list[float] = []
-    with Observer(training.module, sites) as observer:
+    with Observer(training.module, sites, keep=not ranks.alone) as observer:
         watch = AttentionWatch(observer.running)
         try:
             for step in _counted(settings.steps, gradients):
@@ -155,20 +180,25 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
                 error
             ):
                 raise
+            elif not ranks.alone and is_lost(error):
+                raise TargetCodeError(
+                    f"rank {ranks.rank} waited for another rank in vain",
+                    hint="the other rank's error says why; the process group is of no more use",
+                ) from error
             elif not losses and not gradients.records and len(observer.passes) == 1 and not training.fitted:
                 raise _ForwardFailed from error
             else:
                 raise TargetCodeError(f"a training step raised {describe(error)}") from error
         _fill(seen, training, observer, gradients, scales)
     seen.losses = [float(loss) for loss in losses]
-    seen.logit_std, seen.logit_spread = _spreads(outputs)
-    seen.entropies = [(path, float(value)) for path, value in watch.entropies]
+    seen.logit_std, seen.logit_spread = _spreads(outputs, ranks)
+    seen.entropies = _mean_entropies([(path, float(value)) for path, value in watch.entropies], ranks)
     if seen.failed:
         return seen
     seen.bad_step = _first_bad(seen, scaled=training.scale() != 1.0)
     try:
         if seen.bad_step is not None:
-            seen.origin = training.trace(seen.bad_step)
+            seen.origin = training.trace(seen.bad_step) or (_first_site(seen) if ranks.sharded else None)
         else:
             seen.requested = measure_requested(training)
     except InitAdvisorError:
@@ -213,6 +243,7 @@ def _fill(
     seen.own_optimizer = training.settings.optimizer is not None
     rate = optimizer.param_groups[0].get("lr")
     seen.learning_rate = None if rate is None else float(rate)
+    gradients.finish()
     if gradients.records:
         seen.parameters = _parameters(training, gradients)
 
@@ -244,10 +275,40 @@ def _parameters(training: Training, gradients: Gradients) -> ParameterSteps:
     )
 
 
-def _spreads(outputs: Sequence[torch.Tensor | None]) -> tuple[list[float | None], list[float | None]]:
+def _whole(batch: Batch, ranks: Ranks) -> Batch:
+    """The batch, its size that of all ranks' together."""
+    if ranks.alone:
+        return batch
+    return replace(
+        batch,
+        size=sum(ranks.gathered(batch.size)),
+        description=f"{batch.description}; one for each of {ranks.count} ranks",
+    )
+
+
+def _mean_entropies(own: list[tuple[str, float]], ranks: Ranks) -> list[tuple[str, float]]:
+    """Means over the ranks, where all of them ran the same attention."""
+    everyone = ranks.gathered(own)
+    if any([path for path, _ in other] != [path for path, _ in own] for other in everyone):
+        return own
+    return [(path, float(np.mean([other[i][1] for other in everyone]))) for i, (path, _) in enumerate(own)]
+
+
+def _first_site(seen: Observation) -> Origin | None:
+    """Where no operator was named: the module whose output was the first that is not finite."""
+    if seen.bad_step is None or seen.bad_step >= len(seen.seen):
+        return None
+    bad = next((one for one in seen.seen[seen.bad_step] if not one.finite), None)
+    return None if bad is None else Origin("forward", "", seen.sites[bad.site].module)
+
+
+def _spreads(outputs: Sequence[torch.Tensor | None], ranks: Ranks) -> tuple[list[float | None], list[float | None]]:
     """Standard deviation of the outputs over the samples, and its share of their root mean square, for each step."""
     stds: list[float | None] = []
     shares: list[float | None] = []
+    if not ranks.alone:
+        stds, shares = map(list, zip(*(output_spread(ranks, o) for o in outputs), strict=True)) if outputs else ([], [])
+        return stds, shares
     for output in outputs:
         usable = output is not None and output.ndim > 1 and output.shape[0] > 1
         if output is None or not usable or not bool(torch.isfinite(output).all()):

@@ -15,6 +15,8 @@ MAX_SAMPLES = 32
 TOKENS = 32
 """Positions of one sample that are compared with each other."""
 
+TINY = float(torch.finfo(torch.float32).tiny)
+
 ACTIVE = 0.01
 """Share of observations under which a unit counts as dead (SageMaker Debugger, DeadRelu, threshold_inactivity 1%)."""
 
@@ -76,23 +78,44 @@ def _step(rows: int, per_row: int) -> int:
 def statistics(sample: torch.Tensor, activation: str) -> torch.Tensor:
     """The vector of `STATISTICS` of a sample; what does not apply is NaN."""
     absmax = sample.abs().amax()
-    scaled = sample / absmax.clamp_min(torch.finfo(torch.float32).tiny)
+    scaled = sample / absmax.clamp_min(TINY)
     nothing = torch.full((), float("nan"), device=sample.device)
     variance = nothing
     if sample.shape[0] > 1:
         apart = scaled - scaled.mean(0)
         variance = apart.square().mean() * (sample.shape[0] / (sample.shape[0] - 1))
-    dead = saturated = share = flat = nothing
-    if activation in _DEAD_BELOW_ZERO:
-        dead = ((sample > 0).float().mean((0, 2)) < ACTIVE).float().mean()
-    if activation in _FLAT_OUTSIDE:
-        outside = _outside(sample, _FLAT_OUTSIDE[activation])
-        share, flat = outside.mean(), (outside.mean((0, 2)) > FLAT).float().mean()
-    if activation in _SATURATED_OUTSIDE:
-        beyond = _outside(sample, _SATURATED_OUTSIDE[activation])
-        saturated = (beyond.mean((0, 2)) > 1 - ACTIVE).float().mean()
+    units = [shares.mean((0, 2)) for shares in unit_events(sample, activation)]
+    judged = unit_shares(units, activation)
     zero = (sample == 0).float().mean()
-    return torch.stack((absmax, scaled.mean(), scaled.square().mean(), variance, zero, dead, saturated, share, flat))
+    return torch.stack(
+        (absmax, scaled.mean(), scaled.square().mean(), variance, zero, *(nothing if x is None else x for x in judged))
+    )
+
+
+def unit_events(sample: torch.Tensor, activation: str) -> list[torch.Tensor]:
+    """What is counted for each unit, as ones and zeros in the shape of the sample: active, or flat and saturated."""
+    found = []
+    if activation in _DEAD_BELOW_ZERO:
+        found.append((sample > 0).float())
+    if activation in _FLAT_OUTSIDE:
+        found.append(_outside(sample, _FLAT_OUTSIDE[activation]))
+    if activation in _SATURATED_OUTSIDE:
+        found.append(_outside(sample, _SATURATED_OUTSIDE[activation]))
+    return found
+
+
+def unit_shares(units: list[torch.Tensor], activation: str) -> tuple[torch.Tensor | None, ...]:
+    """(dead_units, saturated_units, saturated_share, flat_units) from how often each of `unit_events` came up."""
+    dead = saturated = share = flat = None
+    left = list(units)
+    if activation in _DEAD_BELOW_ZERO:
+        dead = (left.pop(0) < ACTIVE).float().mean()
+    if activation in _FLAT_OUTSIDE:
+        outside = left.pop(0)
+        share, flat = outside.mean(), (outside > FLAT).float().mean()
+    if activation in _SATURATED_OUTSIDE:
+        saturated = (left.pop(0) > 1 - ACTIVE).float().mean()
+    return dead, saturated, share, flat
 
 
 def _outside(sample: torch.Tensor, bounds: tuple[float, float]) -> torch.Tensor:
@@ -105,7 +128,7 @@ def sample_grams(sample: torch.Tensor) -> torch.Tensor:
     Both are over the largest magnitude squared: cosines follow from the first, the effective rank from the second.
     """
     rows = sample.flatten(1)
-    rows = rows / rows.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    rows = rows / rows.abs().amax().clamp_min(TINY)
     apart = rows - rows.mean(0)
     return torch.stack((rows @ rows.T, apart @ apart.T))
 
@@ -114,7 +137,7 @@ def token_remainder(sample: torch.Tensor) -> torch.Tensor:
     """norm(X - mean over positions) / norm(X), mean over samples, for at most `TOKENS` positions each."""
     step = max(1, sample.shape[2] // TOKENS)
     tokens = sample[:4, :, ::step]
-    tokens = tokens / tokens.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    tokens = tokens / tokens.abs().amax().clamp_min(TINY)
     apart = tokens - tokens.mean(2, keepdim=True)
-    norm = torch.linalg.vector_norm(tokens.flatten(1), dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    norm = torch.linalg.vector_norm(tokens.flatten(1), dim=1).clamp_min(TINY)
     return (torch.linalg.vector_norm(apart.flatten(1), dim=1) / norm).mean()

@@ -23,6 +23,9 @@ LOOKAHEAD_STEPS = 25
 LOOKAHEAD_RATES = (3e-3, 3e-2, 3e-1)
 """Of SGD with momentum 0.9: the look-ahead that was measured to predict trainability best."""
 
+RANK_TIMEOUT = 300.0
+"""Seconds: longer than the slowest forward pass that anyone probes, shorter than half an hour (torch's default)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSettings:
@@ -32,6 +35,8 @@ class ProbeSettings:
     optimizer: an instance over the model's parameters (its steps are undone), a callable that makes one from them, or
         None for plain SGD. batch_size: of a made-up batch. seed: of the made-up batch and of everything that the model
         draws. precision: float32, or autocast to bf16 or fp16. accumulate: micro-batches a step.
+    replicated: every rank of the process group probes a copy of the same module with it. rank_timeout: seconds after
+        which a rank that does not come along counts as lost.
     """
 
     steps: int = 3
@@ -45,6 +50,8 @@ class ProbeSettings:
     jacobian: bool = False
     sharpness: bool = False
     lookahead: bool = False
+    replicated: bool = False
+    rank_timeout: float = RANK_TIMEOUT
 
     def __post_init__(self) -> None:
         """Raise UsageError for a number that makes no sense."""

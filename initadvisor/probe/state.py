@@ -16,6 +16,7 @@ import torch
 
 from initadvisor.frontends.torch_module.state import Guard
 from initadvisor.frontends.torch_module.trees import leaves
+from initadvisor.probe.shards import is_sharded, local, reshard
 
 _DEEPEST = 8
 """Levels of nesting in an optimizer's state that are followed."""
@@ -49,6 +50,8 @@ class Untouched:
 
     def rewind(self) -> None:
         """Put numbers, gradients and the optimizer's state back to run once more from the start."""
+        for module in self._modules:
+            reshard(module)
         for container in self._containers:
             container.restore()
         for numbers in self._numbers:
@@ -59,7 +62,9 @@ class Untouched:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Put everything back; an interrupt that comes meanwhile is delivered afterwards."""
         with _Uninterrupted():
-            steps: list[Callable[[], None]] = [self._process.restore]
+            # Before anything else: what is gathered when a pass is cut short hides the shards.
+            steps: list[Callable[[], None]] = [lambda m=m: reshard(m) for m in self._modules]  # type: ignore[misc]
+            steps.append(self._process.restore)
             # The modules first: they may hold other tensors than they did, where a run moved them to a device.
             steps += [lambda g=g: g.__exit__(kind, error, trace) for g in reversed(self._guards)]  # type: ignore[misc]
             steps += [self.rewind, *(lambda p=p, f=f: _set_flag(p, f) for p, f in self._flags)]  # type: ignore[misc]
@@ -90,10 +95,15 @@ class _Numbers:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor
+        tensor = local(tensor)
         self._view = tensor.data
         self._bits = None if tensor.is_meta else tensor.data.to("cpu", copy=True)
 
     def restore(self) -> None:
+        if is_sharded(self._tensor):
+            # Where a shard lies is the business of what gathers it; only the numbers are put back.
+            local(self._tensor).copy_(self._bits)
+            return
         now = self._tensor.data
         if not _same_place(now, self._view):
             self._tensor.data = self._view

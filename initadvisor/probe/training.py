@@ -10,17 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from initadvisor.errors import UsageError
+from initadvisor.errors import TargetCodeError, UsageError
+from initadvisor.frontends.references import describe
 from initadvisor.probe.batch import Batch, microbatches
 from initadvisor.probe.devices import autocast, scaler
 from initadvisor.probe.gradients import Gradients
 from initadvisor.probe.loss import Fitted, fit, main_output
 from initadvisor.probe.nonfinite import Modules, Origin, Tracer, backward_origin
 from initadvisor.probe.observer import Observer
+from initadvisor.probe.ranks import ALONE, Ranks, is_lost
+from initadvisor.probe.reduction import reduce_pass
 from initadvisor.probe.settings import LEARNING_RATE, ProbeSettings
+from initadvisor.probe.shards import local
 from initadvisor.probe.state import Untouched
 
 Forward = Callable[[Batch], Any]
+
+_LOST = "waited in vain"
+"""What a rank says of itself whose forward pass another one did not come along to."""
 
 
 @dataclass(slots=True)
@@ -37,6 +44,7 @@ class Training:
     device: torch.device
     kept: Untouched
     squashed: str = ""
+    ranks: Ranks = ALONE
     optimizer: torch.optim.Optimizer = field(init=False)
     fitted: dict[int, Fitted] = field(default_factory=dict)
     parameters: Mapping[str, torch.nn.Parameter] = field(default_factory=dict)
@@ -46,7 +54,8 @@ class Training:
     def begin(self) -> None:
         """The original numbers, on the device, in training mode, without gradients, from the seed."""
         self.kept.rewind()
-        self.module.to(self.device)
+        if not self.ranks.sharded:  # shards lie where their mesh is
+            self.module.to(self.device)
         if isinstance(self.loss, torch.nn.Module):
             self.loss.to(self.device)
         if self.batch.evaluation:
@@ -110,7 +119,8 @@ class Training:
         total, output = None, None
         for index, part in enumerate(self._parts):
             watched = (lambda p: observer.forward(self.module, p.args, dict(p.kwargs))) if index == 0 else None
-            result = self.result(part, watched)
+            alike = index == 0 and not self.fitted and not self.ranks.alone
+            result = self._first(part, watched) if alike else self.result(part, watched)
             loss = self.loss_of(index, result) / len(self._parts)
             if index == 0:
                 found = main_output(result)
@@ -119,13 +129,36 @@ class Training:
             self.backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
+        self.ranks.average_gradients(self.parameters.values())
         if self._scaler is not None:
             self._scaler.unscale_(self.optimizer)
         gradients.backward_done()
         gradients.before_update()
         self.update()
         gradients.after_update()
-        return total, output
+        if not self.ranks.alone:
+            reduce_pass(self.ranks, observer.passes[-1], observer.sites, observer.ledger)
+        return self._mean(total), output
+
+    def _first(self, part: Batch, forward: Forward | None) -> Any:
+        """The first forward pass: where it fails on one rank, the others must not go on without it."""
+        error: Exception | None = None
+        try:
+            result = self.result(part, forward)
+        except Exception as raised:
+            error = raised
+        text = "" if error is None else _LOST if is_lost(error) else describe(error)
+        failed = self.ranks.agreed(text, 2 * self.settings.rank_timeout)
+        if error is not None and len(set(failed)) == 1:
+            raise error
+        if any(failed):
+            rank, text = next((rank, text) for rank, text in enumerate(failed) if text not in ("", _LOST))
+            raise TargetCodeError(f"the forward pass raised on rank {rank} of {len(failed)}: {text}") from error
+        return result
+
+    def _mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """The loss of all ranks."""
+        return loss if self.ranks.alone else (self.ranks.sum([loss])[0] / self.ranks.count).to(loss.dtype)
 
     def backward(self, loss: torch.Tensor) -> None:
         """The backward pass of one micro-batch."""
@@ -160,29 +193,40 @@ class Training:
             self.backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
+        self.ranks.average_gradients(self.parameters.values())
         self.update()
-        return total
+        return self._mean(total)
 
     def trace(self, step: int) -> Origin | None:
         """Run up to a step once more and look at every operator of that step."""
         self.begin()
-        bad_input = self._bad_input()
-        if bad_input is not None:
-            return bad_input
+        found = self.ranks.first(self._bad_input())
+        if found is not None:
+            return found
         for _ in range(step):
             self.plain_step()
+        if self.ranks.sharded:
+            # Operators are not looked at while hooks gather shards: the observer's sites tell the module.
+            return self.ranks.first(self._bad_shard())
         known = {id(p): name for name, p in self.module.named_parameters()}
         for index, part in enumerate(self._parts):
             with Modules(self.module) as modules, Tracer(modules, known) as tracer:
                 loss = self.loss_of(index, self.result(part))
             origin: Origin | None = tracer.origin(loss)
+            if origin is None and not bool(torch.isfinite(loss)):
+                origin = Origin("loss", "")
+            if origin is None:
+                origin = backward_origin(loss, tracer.makers, lambda loss=loss: self.backward(loss))  # type: ignore[misc]
+            # No rank waits for another within a whole copy: each has come here, with or without a finding.
+            origin = self.ranks.first(origin)
             if origin is not None:
                 return origin
-            if not bool(torch.isfinite(loss)):
-                return Origin("loss", "")
-            origin = backward_origin(loss, tracer.makers, lambda loss=loss: self.backward(loss))  # type: ignore[misc]
-            if origin is not None:
-                return origin
+        return None
+
+    def _bad_shard(self) -> Origin | None:
+        for name, parameter in self.module.named_parameters():
+            if parameter.is_floating_point() and not bool(torch.isfinite(local(parameter)).all()):
+                return Origin("parameter", name)
         return None
 
     def _bad_input(self) -> Origin | None:
