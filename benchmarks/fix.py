@@ -177,7 +177,7 @@ CASES = [
         "1000-layer tanh CNN, default plan (delta-orthogonal)",
         lambda: cnn(1000, 8),
         1e-3,
-        12,
+        60,
         image=True,
         signal=False,
         batch=64,
