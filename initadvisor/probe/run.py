@@ -32,7 +32,7 @@ from initadvisor.probe.requested import measure_requested
 from initadvisor.probe.settings import WAKING, ProbeSettings
 from initadvisor.probe.site import Site
 from initadvisor.probe.state import Untouched
-from initadvisor.probe.training import Training
+from initadvisor.probe.training import RankFailed, Training
 
 _ONE_VALUE = "more than 1 value per channel"
 """What torch says where a batch norm would divide by the variance of a single number."""
@@ -180,6 +180,8 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
                 error
             ):
                 raise
+            elif isinstance(error, RankFailed):
+                raise TargetCodeError(str(error)) from error
             elif not ranks.alone and is_lost(error):
                 raise TargetCodeError(
                     f"rank {ranks.rank} waited for another rank in vain",

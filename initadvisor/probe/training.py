@@ -30,6 +30,10 @@ _LOST = "waited in vain"
 """What a rank says of itself whose forward pass another one did not come along to."""
 
 
+class RankFailed(TargetCodeError):
+    """The ranks did not all fare alike: no other way to call the model is tried."""
+
+
 @dataclass(slots=True)
 class Training:
     """A model with its batch, loss and optimizer, ready to step; `begin` starts over from the original state.
@@ -153,7 +157,7 @@ class Training:
             raise error
         if any(failed):
             rank, text = next((rank, text) for rank, text in enumerate(failed) if text not in ("", _LOST))
-            raise TargetCodeError(f"the forward pass raised on rank {rank} of {len(failed)}: {text}") from error
+            raise RankFailed(f"the forward pass raised on rank {rank} of {len(failed)}: {text}") from error
         return result
 
     def _mean(self, loss: torch.Tensor) -> torch.Tensor:

@@ -55,12 +55,15 @@ WORK = (
     "sharded:vanishing",
     "restored:",
     "failing:sharded-all",
+    "failing:copied-first",
+    "failing:sharded-one",
 )
+"""The last leaves the process group without use."""
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Everything that leaves the process group in order, in one pair of processes."""
+    """Everything in one pair of processes: each takes seconds to start."""
     return _both(",".join(WORK), tmp_path_factory.mktemp("ranks"), 100)
 
 
@@ -131,33 +134,42 @@ def test_an_error_on_every_rank_leaves_model_and_process_group_usable(ranks: lis
 
 
 @pytest.mark.parametrize("kind", ["copied-first", "sharded-one"])
-def test_an_error_on_one_rank_ends_the_probe_on_all_and_everything_is_put_back(kind: str, tmp_path: Path) -> None:
-    one, other = _both(f"failing:{kind}", tmp_path, 60)
-    assert "stumbled, on purpose" in other[f"failing:{kind}"]["error"]
-    assert one[f"failing:{kind}"]["error"].startswith("TargetCodeError")
-    assert one[f"failing:{kind}"]["same"]
-    assert other[f"failing:{kind}"]["same"]
+def test_an_error_on_one_rank_ends_the_probe_on_all_and_everything_is_put_back(
+    ranks: list[dict[str, Any]], kind: str
+) -> None:
+    one, other = (rank[f"failing:{kind}"] for rank in ranks)
+    assert "stumbled, on purpose" in other["error"]
+    assert one["error"].startswith("TargetCodeError")
+    assert ("stumbled, on purpose" if kind == "copied-first" else "waited for another rank in vain") in one["error"]
+    assert one["same"]
+    assert other["same"]
 
 
-@pytest.mark.parametrize(("factory", "code"), [("shards", 0), ("copies", 0), ("dead_shards", 1)])
-def test_torchrun_prints_one_report_and_every_rank_leaves_with_its_verdict(factory: str, code: int) -> None:
+def test_under_torchrun_one_rank_prints_and_all_leave_with_its_verdict() -> None:
     port = _port()
-    command = [sys.executable, "-m", "initadvisor", "probe", f"tests.probe.sharded:{factory}"]
-    command += ["--output-format", "json", "--select", "IA615", "--seed", "3"]
-    places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    factories = ("shards", "copies", "dead_shards")
+    command = [sys.executable, "-m", "initadvisor", "probe", *(f"tests.probe.sharded:{name}" for name in factories)]
+    command += ["--output-format", "jsonl", "--select", "IA615", "--seed", "3"]
+    launcher = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [
         subprocess.Popen(
             command,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**_environment(), **places, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={**_environment(), **launcher, "RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(2)
     ]
-    told_by = [rank.communicate(timeout=60) for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [code, code], told_by
-    assert told_by[1][0] == b""
-    (report,) = json.loads(told_by[0][0])["reports"]
-    assert report["probe"]["samples"] == 16
-    assert "2 ranks" in report["probe"]["batch"]
+    try:
+        said = [rank.communicate(timeout=100) for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [1, 1], said
+    assert said[1] == (b"", b"")
+    reports = [json.loads(line) for line in said[0][0].splitlines()]
+    assert [report["verdict"] for report in reports] == ["clean", "clean", "findings"]
+    for report in reports:
+        assert report["probe"]["samples"] == 16
+        assert "2 ranks" in report["probe"]["batch"]
