@@ -95,7 +95,7 @@ class _Numbers:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._tensor = tensor
-        tensor = local(tensor)
+        tensor = local(tensor) if is_sharded(tensor) else tensor
         self._view = tensor.data
         self._bits = None if tensor.is_meta else tensor.data.to("cpu", copy=True)
 
