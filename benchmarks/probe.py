@@ -38,15 +38,6 @@ WHY_RIGHT = {
         "IA603: the query pooling of the last block acts on every token but the class token, and the head reads the "
         "class token alone: nothing that this weight makes reaches the output, whatever the batch"
     ),
-    "resnet152": (
-        "IA611: true of four images of 64x64, and owed to them: 95% of the norm lies in the stem, and it falls as the "
-        "root of the values per channel grows (3.0e4 with 4 images of 64x64, 1.4e4 with 4 of 128x128, 1.0e4 with 16 of "
-        "64x64, bare backward pass); expected below the bound at 224x224, which is not measured yet"
-    ),
-    "ssd300_vgg16": (
-        "IA611: the model's own transform multiplies images by 255 for weights converted from Caffe; the weights that "
-        "torchvision draws keep that scale through 16 layers without a norm, and the first gradients are as large"
-    ),
 }
 """Why an error-level finding on a model at its own start is right."""
 

@@ -177,12 +177,16 @@ def _causal_concentration(variance: float, n: int) -> float:
     return float(n * np.exp(np.interp(np.log(every), np.log(rows), np.log(values))).mean())
 
 
+_STEEPEST = 30.0
+"""Standard deviation of the logits from which the softmax is all but one-hot; squares of larger ones overflow."""
+
+
 def _participation(variance: float, n: np.ndarray) -> np.ndarray:
     """E[sum of squared softmax weights] over n logits, exactly.
 
     1 / S^2 = int t exp(-t S) dt turns it into n int t E[x^2 exp(-t x)] E[exp(-t x)]^(n - 1) dt with x = exp(logit).
     """
-    std = math.sqrt(variance)
+    std = min(math.sqrt(variance), _STEEPEST)
     shift = _TIMES * math.exp(-std * 3.0)
     x = np.exp(std * _LOGITS)
     decay = np.exp(-np.outer(shift, x))
