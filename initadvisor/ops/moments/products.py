@@ -177,16 +177,29 @@ def _causal_concentration(variance: float, n: int) -> float:
     return float(n * np.exp(np.interp(np.log(every), np.log(rows), np.log(values))).mean())
 
 
-_STEEPEST = 30.0
-"""Standard deviation of the logits from which the softmax is all but one-hot; squares of larger ones overflow."""
+_STEEPEST = 6.0
+"""Standard deviation of the logits up to which the quadrature holds for 32 logits and more; 1 + log2(n) for fewer."""
 
 
 def _participation(variance: float, n: np.ndarray) -> np.ndarray:
-    """E[sum of squared softmax weights] over n logits, exactly.
+    """E[sum of squared softmax weights] over n logits.
+
+    Steep logits leave the two largest alone; what the second one takes falls as one over their standard deviation.
+    """
+    whole = math.sqrt(variance)
+    holds = np.minimum(np.floor(1.0 + np.log2(np.maximum(n, 2.0))), _STEEPEST)
+    found = np.empty_like(n)
+    for limit in np.unique(holds):
+        std = min(whole, float(limit))
+        found[holds == limit] = 1.0 - (1.0 - _quadrature(std, n[holds == limit])) * (std / whole)
+    return found
+
+
+def _quadrature(std: float, n: np.ndarray) -> np.ndarray:
+    """The same, exactly.
 
     1 / S^2 = int t exp(-t S) dt turns it into n int t E[x^2 exp(-t x)] E[exp(-t x)]^(n - 1) dt with x = exp(logit).
     """
-    std = min(math.sqrt(variance), _STEEPEST)
     shift = _TIMES * math.exp(-std * 3.0)
     x = np.exp(std * _LOGITS)
     decay = np.exp(-np.outer(shift, x))

@@ -215,3 +215,15 @@ def test_cross_entropy_starts_the_gradient_with_softmax_minus_one_hot() -> None:
 
 def test_a_name_that_is_no_function_has_no_moments() -> None:
     assert named("conv", {}) is None
+
+
+@pytest.mark.parametrize("n", [2, 4, 16, 512])
+def test_steep_logits_concentrate_as_sampled_without_a_warning(n, recwarn):
+    random = np.random.default_rng(0)
+    for std in (1.0, 4.0, 12.0, 40.0):
+        logits = std * random.standard_normal((8000, n))
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        weights /= weights.sum(1, keepdims=True)
+        assert concentration(std * std, n) / n == pytest.approx(np.square(weights).sum(1).mean(), rel=0.03)
+    assert concentration(1e300, n) / n == pytest.approx(1.0)
+    assert not recwarn.list
