@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from initadvisor.analysis.forecast import entering, in_training, statistics
 from initadvisor.analysis.signal import Conditions, WeightStatistics
-from initadvisor.analysis.signal.propagate import _Run
+from initadvisor.analysis.signal.propagate import Walk
 from initadvisor.graph import Graph, Layer, Node
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import Choices
@@ -100,7 +100,7 @@ def _free(layer: Layer, step: PlanStep) -> bool:
     return not is_saturating(layer.activation) and layer.attrs.get("behind_gate") is None
 
 
-class _Fitting(_Run):
+class _Fitting(Walk):
     """A forward walk that draws each target by the second moment that reaches it."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, WeightStatistics], targets: Mapping[int, _Target]) -> None:

@@ -57,14 +57,16 @@ def propagate(
     not in it is unknown.
     """
     conditions = conditions or Conditions()
-    run = _Run(graph, weights, conditions)
+    run = Walk(graph, weights, conditions)
     run.ahead()
     if backward:
         run.back()
     return run.result
 
 
-class _Run:
+class Walk:
+    """One way through a graph, forward and back; a subclass may look at each call before it is made (`_call`)."""
+
     def __init__(self, graph: Graph, weights: Weights, conditions: Conditions) -> None:
         self.graph = graph
         self.conditions = conditions
