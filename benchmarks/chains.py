@@ -190,6 +190,18 @@ def _bands(own: list[dict[str, Any]], name: str) -> dict[str, str]:
     return bands
 
 
+def write(path: Path, summary: dict[str, Any]) -> None:
+    """Store and print a summary with where, when and with what it was made."""
+    result = {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
+        "versions": {"initadvisor": __version__, "torch": torch.__version__, "scikit-learn": sklearn.__version__},
+        "result": summary,
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
 def main() -> None:
     """Run the grid, then write the summary beside the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,14 +214,7 @@ def main() -> None:
         judge()
     elif not arguments.summary:
         run()
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
-        "versions": {"initadvisor": __version__, "torch": torch.__version__, "scikit-learn": sklearn.__version__},
-        "result": summarise(),
-    }
-    SUMMARY.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write(SUMMARY, summarise())
 
 
 if __name__ == "__main__":

@@ -14,27 +14,22 @@ ReLU only, to GELU and tanh; its rows are not independent of it.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import sklearn
 import torch
 from torch import nn
 
-from initadvisor import __version__
 from initadvisor.engine import Checker, CheckSettings
 from initadvisor.frontends.options import LoadOptions
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chains import RATES, TRAINS_AT, network, train
+from chains import RATES, TRAINS_AT, network, train, write
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = RESULTS / "severity.jsonl"
@@ -198,14 +193,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     if not arguments.summary:
         run()
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
-        "versions": {"initadvisor": __version__, "torch": torch.__version__, "scikit-learn": sklearn.__version__},
-        "result": summarise(),
-    }
-    SUMMARY.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write(SUMMARY, summarise())
 
 
 if __name__ == "__main__":

@@ -44,21 +44,7 @@ def explain(graph: Graph, forecast: Forecast, name: str) -> Explanation:
 
 def signal_rows(forecast: Forecast) -> tuple[SignalRow, ...]:
     """The prediction at each layer for the report."""
-    return tuple(
-        SignalRow(
-            layer=clean_text(s.name),
-            depth=s.depth,
-            input_rms=s.input,
-            output_rms=s.output,
-            difference_rms=s.difference,
-            cosine=s.cosine,
-            token_cosine=s.token_cosine,
-            gradient_rms=s.gradient,
-            weight_gradient_rms=s.weight_gradient,
-            attention_logit_std=s.logit_std,
-        )
-        for s in forecast.layers
-    )
+    return tuple(SignalRow(layer=clean_text(s.name), depth=s.depth, **s.figures()) for s in forecast.layers)
 
 
 def _named(graph: Graph, name: str) -> Layer:

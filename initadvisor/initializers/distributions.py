@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 from typing import ClassVar
@@ -41,19 +42,19 @@ class Constant:
         return f"{self.value:.6g}"
 
 
-class _Random:
+class _Random(ABC):
     """What the three random distributions share; each says its deviate (`fill`) and what scales it."""
 
     __slots__ = ()
     mean: float
 
     @property
-    def scale(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def scale(self) -> float: ...
 
     @property
-    def fill(self) -> Fill:
-        raise NotImplementedError
+    @abstractmethod
+    def fill(self) -> Fill: ...
 
     def draw(
         self, key: Key, shape: tuple[int, ...], out: Array, region: Region | None = None, threads: int | None = None

@@ -48,17 +48,8 @@ class Signals:
 
 
 def _layer(s: LayerSignal, share: float | None, usual: float) -> LayerSignalFacts:
-    return LayerSignalFacts(
-        input_rms=s.input,
-        output_rms=s.output,
-        difference_rms=s.difference,
-        cosine=s.cosine,
-        token_cosine=s.token_cosine,
-        gradient_rms=s.gradient,
-        weight_gradient_rms=s.weight_gradient,
-        relative_gradient=share / usual if share is not None and usual > 0 else None,
-        attention_logit_std=s.logit_std,
-    )
+    relative = share / usual if share is not None and usual > 0 else None
+    return LayerSignalFacts(**s.figures(), relative_gradient=relative)
 
 
 def _share(layer: Layer, s: LayerSignal, forecast: Forecast) -> float | None:

@@ -35,6 +35,19 @@ class LayerSignal:
     weight_gradient: float | None = None
     logit_std: float | None = None
 
+    def figures(self) -> dict[str, float | None]:
+        """The numbers under the names that facts and reports give them."""
+        return {
+            "input_rms": self.input,
+            "output_rms": self.output,
+            "difference_rms": self.difference,
+            "cosine": self.cosine,
+            "token_cosine": self.token_cosine,
+            "gradient_rms": self.gradient,
+            "weight_gradient_rms": self.weight_gradient,
+            "attention_logit_std": self.logit_std,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
