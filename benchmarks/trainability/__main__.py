@@ -1,0 +1,33 @@
+"""The benchmark from the command line; run from the repository's root.
+
+python -m benchmarks.trainability                # train what is missing, judge what is missing, score
+python -m benchmarks.trainability train --budget 500
+python -m benchmarks.trainability --short        # 26 cases in a folder of its own, about 3 minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from .cases import cases
+from .runs import run
+
+
+def main() -> None:
+    """Do the steps that are asked for, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", default=["train"], choices=["train"])
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--budget", type=float, default=float("inf"), help="seconds of training")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    chosen = cases(short=arguments.short)
+    # One of each family in turn: what a run that was stopped has trained is a fair part of the whole.
+    chosen.sort(key=lambda case: case.key.partition("-")[2])
+    print(f"{run(chosen, budget=arguments.budget)} cases are left to train")
+
+
+if __name__ == "__main__":
+    main()
