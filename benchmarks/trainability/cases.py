@@ -63,29 +63,21 @@ class Case:
 
 _DEPTHS = {
     "mlp": (2, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 100),
-    "cnn": (2, 3, 4, 6, 8, 10, 12, 16, 20),
-    "resnet": (1, 2, 3, 4, 6, 8, 12),
+    "cnn": (2, 3, 4, 6, 8, 10, 12, 16),
+    "resnet": (1, 2, 3, 4, 6, 8),
     "rnn": (1, 1, 2, 3),
     "lstm": (1, 1, 2),
-    "transformer": (1, 1, 2, 3, 4, 6, 8),
-    "autoencoder": (2, 4, 6, 8, 12, 16, 24, 32),
+    "transformer": (1, 1, 2, 3, 4, 6),
+    "autoencoder": (2, 4, 6, 8, 12, 16, 24),
 }
 _WIDTHS = {
-    "mlp": (16, 32, 64),
-    "cnn": (8, 12),
-    "resnet": (8, 12),
-    "autoencoder": (32, 64),
-    "transformer": (16, 16, 32),
-    "rnn": (16, 32),
-    "lstm": (16, 32),
-}
-    "mlp": (16, 32, 64),
-    "cnn": (8, 12),
-    "resnet": (8, 12),
-    "autoencoder": (32, 64),
-    "transformer": (16, 16, 32),
-    "rnn": (16, 32),
-    "lstm": (16, 32),
+    "mlp": (16, 16, 32, 32, 32, 64),
+    "cnn": (8, 8, 12),
+    "resnet": (8, 8, 12),
+    "autoencoder": (32,),
+    "transformer": (16, 16, 16, 32),
+    "rnn": (16, 16, 32),
+    "lstm": (16, 16, 32),
 }
 _ACTIVATIONS = {
     "mlp": ("relu", "relu", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "leaky_relu", "softplus", "softsign",

@@ -76,15 +76,6 @@ SOUND = (
     "orthogonal",
     "recommended",
 )
-    "default",
-    "xavier normal",
-    "xavier uniform",
-    "he normal",
-    "he uniform",
-    "lecun normal",
-    "orthogonal",
-    "recommended",
-)
 """Recipes that people recommend for some network; all the others are planted faults."""
 
 

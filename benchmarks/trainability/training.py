@@ -28,7 +28,7 @@ HOPELESS = 150
 """A classifier that is no better after this many steps than one class for all, and whose loss has not fallen by 2%
 since the first look, is left alone."""
 
-_BATCH = {"cnn": 32, "resnet": 32, "transformer": 32, "rnn": 32, "lstm": 32}
+BATCH = 32
 _LOOKS = (25, 50, 100, 150, 200, 250, 300)
 """Steps after which the score on the whole training part is taken."""
 
@@ -100,7 +100,7 @@ def _plain(module: nn.Module) -> nn.Module:
 class _Stack:
     def __init__(self, case: Case, replicas: list[nn.Module], curves: list[Curve]) -> None:
         self.data, self.curves = data(case), curves
-        self.size = min(_BATCH.get(case.family, 64), len(self.data.inputs))
+        self.size = min(BATCH, len(self.data.inputs))
         self.parameters, self.buffers = stack_module_state(replicas)
         self.velocity = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.alive = list(range(len(curves)))
