@@ -4,6 +4,7 @@
     report = initadvisor.probe(model, batch)
     plan = initadvisor.advise(model)
     initadvisor.apply(model, plan)
+    result = initadvisor.compare(model, inits="xavier,he")
 
 Importing this package imports neither torch nor onnx nor numpy; each function brings what the target needs.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
     from initadvisor.engine.probing import probe
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from initadvisor.plan import Plan
     from initadvisor.report import Report
 
+    compare: Callable[..., Any]  # `initadvisor.compare.api.compare`, which stands above what imports this package
+
 __version__ = "0.1.0"
 
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "probe"]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "compare", "probe"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
@@ -38,7 +43,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name in ("apply", "probe"):  # a package that can be called: importing it binds the name
+    if name in ("apply", "compare", "probe"):  # a package that can be called: importing it binds the name
         return import_module(f"initadvisor.{name}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value

@@ -20,6 +20,7 @@ _COMMANDS = {
     "probe": ("initadvisor.cli.probe", "probe", "Run a few training steps and check signal and gradient."),
     "advise": ("initadvisor.cli.advise", "advise", "Say what each parameter should be drawn from, and why."),
     "fix": ("initadvisor.cli.fix", "fix", "Draw the weights anew, as advised, into a new file."),
+    "compare": ("initadvisor.cli.compare", "compare", "Train from several initializations side by side."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
     "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report."),
 }

@@ -37,8 +37,11 @@ def load(target: str, options: LoadOptions) -> Graph:
     return torch_module.load(build(target, options), options, target=target)
 
 
-def build(target: str, options: LoadOptions | None = None) -> torch.nn.Module:
-    """Return the module that a reference names, its weights drawn, or on the meta device where they would not fit."""
+def build(target: str, options: LoadOptions | None = None, seed: int = 0) -> torch.nn.Module:
+    """Return the module that a reference names, its weights drawn, or on the meta device where they would not fit.
+
+    seed: of torch's generator while it is built.
+    """
     options = options or LoadOptions()
     prefix, _, name = target.partition(":")
     if not name:
@@ -52,14 +55,14 @@ def build(target: str, options: LoadOptions | None = None) -> torch.nn.Module:
             raise MissingExtraError(f"reading {target!r}", extra) from error
         raise
     with _quiet(), _user_code(target):
-        return _module(target, make, library=prefix in makers, meta=options.meta)
+        return _module(target, make, library=prefix in makers, meta=options.meta, seed=seed)
 
 
-def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | None) -> torch.nn.Module:
+def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | None, seed: int = 0) -> torch.nn.Module:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         weightless = meta or (meta is None and library and _too_large(make))
         built = _weightless(make) if weightless else make()
     if not isinstance(built, torch.nn.Module):
