@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initadvisor.engine import advise, check
     from initadvisor.engine.probing import probe
     from initadvisor.errors import InitAdvisorError
+    from initadvisor.frontends.markers import suppress
     from initadvisor.plan import Plan
     from initadvisor.report import Report
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "compare", "probe"]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "compare", "probe", "suppress"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
@@ -35,6 +36,7 @@ _HOMES = {
     "Report": "initadvisor.report",
     "advise": "initadvisor.engine",
     "check": "initadvisor.engine",
+    "suppress": "initadvisor.frontends.markers",
 }
 
 

@@ -271,12 +271,29 @@ class Event:
     where: str | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class Marker:
+    """What a model says of its own faults: that some of them are meant, and why.
+
+    layers: globs over names of layers and tensors. expires: the last day, as an ISO date. from_code: whether a person
+    wrote it beside the model's code, which runs anyway; otherwise it came with a file, perhaps from a stranger.
+    """
+
+    layers: tuple[str, ...]
+    reason: str
+    rules: tuple[str, ...] = ()
+    expires: str | None = None
+    origin: str = ""
+    from_code: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class Graph:
     """A model as this package sees it. `values[i].id == i`, `nodes[i].id == i`; nodes are in execution order.
 
     `edges` is False where only the parameters are known (a state dict): rules that need a graph are not evaluated.
-    `summary` holds what structure found about the whole model (residual adds, output activation ...).
+    `summary` holds what structure found about the whole model (residual adds, output activation ...); `markers` what
+    the model itself says that it does on purpose.
     """
 
     target: str
@@ -291,6 +308,7 @@ class Graph:
     events: list[Event] = field(default_factory=list)
     edges: bool = True
     summary: dict[str, Any] = field(default_factory=dict)
+    markers: list[Marker] = field(default_factory=list)
 
     def consumers(self) -> list[list[tuple[int, int]]]:
         """For every value, the (node id, slot) pairs that read it. Linear in the graph; keep the result."""

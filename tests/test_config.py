@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from initadvisor.config import Config, find, read
+from initadvisor.config import Config, NamedTarget, find, read
 from initadvisor.errors import ConfigError
 from initadvisor.initializers import InitSpec
 from initadvisor.plan import Override
@@ -29,12 +29,13 @@ IA101 = { low = 0.4 }
 """
 
 
-def test_every_key_is_read(tmp_path: Path) -> None:
+def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "initadvisor.toml"
     path.write_text(FULL)
     assert read(path) == Config(
         path=path,
-        targets=("model.onnx",),
+        targets=(NamedTarget("model.onnx", "model.onnx"),),
         select=("IA1",),
         ignore=("IA102",),
         extend_select=("IA201",),

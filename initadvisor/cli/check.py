@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.accepted import baseline_option, baselines_of, unused_option, warn, without_known
 from initadvisor.cli.formats import outputs_of, print_reports, report_options
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
-from initadvisor.cli.options import checker_of, configuration_of, reading_options, rule_options
-from initadvisor.errors import InitAdvisorError, UsageError
+from initadvisor.cli.options import configuration_of, reading_options, rule_options
+from initadvisor.cli.runs import Checkers, Run, runs_of
+from initadvisor.errors import InitAdvisorError
 
 if TYPE_CHECKING:
     from initadvisor.engine import Checker
     from initadvisor.report import Report
-    from initadvisor.rules.rule import Severity
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="TARGET...")
 @rule_options
 @report_options
+@baseline_option
+@unused_option
 @click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
 @reading_options
+@click.option("--show-settings", is_flag=True, help="Show the settings of each target and where they come from; stop.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
 @click.pass_context
@@ -32,39 +37,47 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     """Check models: how their weights are drawn, and what that does to signal and gradient.
 
     TARGET is model.onnx, model.safetensors, model.pt (weights only), package.module:factory or torchvision:NAME.
-    The last two run code: your own module, and torchvision.
+    The last two run code: your own module, and torchvision. A target of the configuration goes by its name; without
+    any, all of them are checked.
     """
-    settings = configuration_of(options)
-    targets = targets or settings.targets
-    if not targets:
-        raise UsageError("there is nothing to check", hint='give a target, such as "initadvisor check model.onnx"')
+    config = configuration_of(options)
+    runs = runs_of(config, targets, options, "initadvisor check model.onnx")
+    if options["show_settings"]:
+        return _show_settings(runs)
     outputs = outputs_of(options["outputs"], options["output_file"])
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
-    checker = checker_of(settings, options)
-    reports = [_check_one(checker, target, options, session) for target in targets]
-    fail_on = options["fail_on"] or settings.fail_on
-    print_reports(reports, checker, outputs, fail_on, options["quiet"])
-    return verdict_code(reports, options, fail_on)
+    baselines = baselines_of(runs)
+    checkers = Checkers()
+    prepared = [(checkers.of(run), run) for run in runs]
+    reports = [check_one(checker, run.target, options, session) for checker, run in prepared]
+    reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
+    print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
+    unused = warn(reports, runs, config, options)
+    code = verdict_code(reports, runs, options)
+    stale = unused and runs[0].settings.fail_on_unused and not options["exit_zero"]
+    return EXIT_FINDINGS if stale and code == EXIT_OK else code
 
 
-def verdict_code(reports: list[Report], options: dict[str, Any], fail_on: Severity) -> int:
-    """The exit code of a run: not checked before findings before nothing found."""
+def verdict_code(reports: Sequence[Report], runs: Sequence[Run], options: dict[str, Any]) -> int:
+    """The exit code of a command: not checked before findings before nothing found."""
     if any(report.verdict == "not_checked" for report in reports):
         return EXIT_NOT_CHECKED
-    if options["strict"] and any(report.not_evaluated for report in reports):
+    pairs = list(zip(reports, runs, strict=True))
+    if any(run.settings.strict and report.not_evaluated for report, run in pairs):
         click.echo("error: a selected rule could not be evaluated, and --strict is set", err=True)
         return EXIT_NOT_CHECKED
-    found = any(report.failing(fail_on) for report in reports)
+    found = any(report.failing(run.settings.fail_on) for report, run in pairs)
     return EXIT_FINDINGS if found and not options["exit_zero"] else EXIT_OK
 
 
-def _check_one(checker: Checker, target: str, options: dict[str, Any], session: Session) -> Report:
+def check_one(checker: Checker, target: str, options: dict[str, Any], session: Session) -> Report:
+    """The report on one target behind a progress line; what goes wrong is said on stderr and in the report."""
     from initadvisor.cli.progress import ProgressLine
 
     try:
         # What a factory prints belongs to nobody's report: stdout is for data.
         with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not options["quiet"]) as progress:
-            report = checker.check(target, progress=progress, explain=options["explain"])
+            report = checker.check(target, progress=progress, explain=options.get("explain"))
     except Exception as error:
         fail(error if isinstance(error, InitAdvisorError) else internal(target, error), session)
         return checker.not_checked(target, error)
@@ -77,3 +90,11 @@ def internal(target: str, error: Exception) -> Exception:
     """An error that nobody meant, with the target that it came up on."""
     error.add_note(f"while checking {target}")
     return error
+
+
+def _show_settings(runs: Sequence[Run]) -> int:
+    from initadvisor.cli.output import write
+    from initadvisor.cli.settings import settings_as_text
+
+    write("\n".join(settings_as_text(run) for run in runs))
+    return EXIT_OK

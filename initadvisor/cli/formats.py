@@ -15,7 +15,7 @@ from initadvisor.cli.output import append, write
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
-    from initadvisor.engine import Checker
+    from initadvisor.cli.runs import Checkers
     from initadvisor.report import Report
     from initadvisor.rules.rule import Severity
 
@@ -108,16 +108,19 @@ def outputs_of(given: Sequence[Output], file: Path | None) -> list[Output]:
 
 
 def print_reports(
-    reports: Sequence[Report], checker: Checker, outputs: Sequence[Output], fail_on: Severity, quiet: bool
+    reports: Sequence[Report], checker: Checkers, outputs: Sequence[Output], fail_on: Sequence[Severity], quiet: bool
 ) -> None:
-    """Write every output; the one for stdout last, so that a closed pipe costs no file."""
+    """Write every output; the one for stdout last, so that a closed pipe costs no file.
+
+    fail_on: for each report, from which severity on it fails.
+    """
     for output in sorted(outputs, key=lambda output: output.file is None):
         _print(list(reports), checker, output, fail_on, quiet)
         if output.name == "github":
             _step_summary(reports, checker)
 
 
-def _print(reports: list[Report], checker: Checker, output: Output, fail_on: Severity, quiet: bool) -> None:
+def _print(reports: list[Report], checker: Checkers, output: Output, fail_on: Sequence[Severity], quiet: bool) -> None:
     from initadvisor.report import render
     from initadvisor.report.curve import BLOCKS
     from initadvisor.report.terminal import columns, holds, wants_color
@@ -144,7 +147,7 @@ def _print(reports: list[Report], checker: Checker, output: Output, fail_on: Sev
     write(text, file)
 
 
-def _step_summary(reports: Sequence[Report], checker: Checker) -> None:
+def _step_summary(reports: Sequence[Report], checker: Checkers) -> None:
     """What GitHub shows below the log of a step, where it says which file that is."""
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not file:

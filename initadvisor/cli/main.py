@@ -21,8 +21,9 @@ _COMMANDS = {
     "advise": ("initadvisor.cli.advise", "advise", "Say what each parameter should be drawn from, and why."),
     "fix": ("initadvisor.cli.fix", "fix", "Draw the weights anew, as advised, into a new file."),
     "compare": ("initadvisor.cli.compare", "compare", "Train from several initializations side by side."),
+    "baseline": ("initadvisor.cli.baseline", "baseline", "Keep a file of the findings that are known already."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
-    "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report."),
+    "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report, or of the configuration."),
 }
 
 

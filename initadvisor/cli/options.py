@@ -12,7 +12,7 @@ from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
     from initadvisor.config import Config
-    from initadvisor.engine import Checker
+    from initadvisor.engine import Checker, CheckSettings
     from initadvisor.engine.checker import Purpose
 
 
@@ -84,6 +84,11 @@ _READING = (
         help="Follow links of ONNX external data, as a download cache makes them.",
     ),
     click.option(
+        "--model-suppressions",
+        is_flag=True,
+        help="Obey the suppressions that an ONNX file carries: only for files that you trust.",
+    ),
+    click.option(
         "--config",
         "config_file",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -134,28 +139,65 @@ def configuration_of(options: dict[str, Any]) -> Config:
     return config.read(path) if path else config.find(Path.cwd())
 
 
-def checker_of(settings: Config, options: dict[str, Any], purpose: Purpose = "check") -> Checker:
-    """The checker that a configuration and the options of a command ask for."""
-    from initadvisor.engine import Checker, CheckSettings
-    from initadvisor.frontends.options import LoadOptions
+def with_options(settings: Config, options: dict[str, Any]) -> Config:
+    """The settings with what the command line says laid over them; an option that a command lacks says nothing."""
     from initadvisor.rules import parse_param
 
-    given = dict(parse_param(text) for text in options["params"])
-    return Checker(
-        CheckSettings(
-            select=options["select"] or settings.select,
-            ignore=(*settings.ignore, *options["ignore"]),
-            extend_select=(*settings.extend_select, *options["extend_select"]),
-            preview=options["preview"] or settings.preview,
-            rules_dirs=(*settings.rules_dirs, *options["rules_dirs"]),
-            params={**settings.params, **given},
-            load=LoadOptions(
-                input_shapes=options["input_shapes"] or None,
-                allow_pickle=options["allow_pickle"],
-                allow_external_symlinks=options["allow_external_symlinks"],
-            ),
-            preset=settings.preset,
-            policy=settings.policy,
+    for key, option in _REPLACING.items():
+        if options.get(key):
+            settings = settings.over({key: options[key]}, option)
+    for key, option in _ADDING.items():
+        if options.get(key):
+            before = getattr(settings, key)
+            origin = f"{settings.origin(key)}, {option}" if before else option
+            settings = settings.over({key: (*before, *options[key])}, origin)
+    if options.get("params"):
+        settings = settings.over({"params": dict(parse_param(text) for text in options["params"])}, "--param")
+    return settings
+
+
+_REPLACING = {
+    "select": "--select",
+    "preview": "--preview",
+    "input_shapes": "--input-shape",
+    "fail_on": "--fail-on",
+    "strict": "--strict",
+    "baseline": "--baseline",
+    "fail_on_unused": "--fail-on-unused",
+    "model_suppressions": "--model-suppressions",
+    "preset": "--preset",
+}
+_ADDING = {"ignore": "--ignore", "extend_select": "--extend-select", "rules_dirs": "--rules-dir"}
+
+
+def checker_of(settings: Config, options: dict[str, Any], purpose: Purpose = "check") -> Checker:
+    """The checker that a configuration and the options of a command ask for."""
+    from initadvisor.engine import Checker
+
+    return Checker(settings_of(settings, options), purpose=purpose)
+
+
+def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:
+    """What a checker has to know of a configuration and the options of a command."""
+    from initadvisor.engine import CheckSettings
+    from initadvisor.frontends.options import LoadOptions
+
+    whole = with_options(settings, options)
+    return CheckSettings(
+        select=whole.select,
+        ignore=whole.ignore,
+        extend_select=whole.extend_select,
+        preview=whole.preview,
+        rules_dirs=whole.rules_dirs,
+        params=whole.params,
+        load=LoadOptions(
+            input_shapes=whole.input_shapes or None,
+            allow_pickle=options["allow_pickle"],
+            allow_external_symlinks=options["allow_external_symlinks"],
         ),
-        purpose=purpose,
+        preset=settings.preset,
+        policy=whole.policy,
+        severity=whole.severity,
+        suppressions=whole.suppress,
+        model_suppressions=whole.model_suppressions,
     )

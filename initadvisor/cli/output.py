@@ -42,19 +42,28 @@ def silence_stdout() -> None:
 
 
 def _write_file(text: str, file: Path) -> None:
+    part: Path | None = None
     try:
+        file = file.resolve()  # a link stays one: what it points to is replaced
         if file.exists() and not file.is_file():
             # A device or a named pipe cannot be replaced, only written to.
             file.write_text(text, encoding="utf-8")
             return
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as part:
-            part.write(text)
-        _like_a_new_file(Path(part.name), file)
-        os.replace(part.name, file)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name[:64]}.", delete=False
+        ) as handle:
+            part = Path(handle.name)
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())  # otherwise a crash of the machine could leave an empty file behind the new name
+        _like_a_new_file(part, file)
+        os.replace(part, file)
+        part = None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise UsageError(f"cannot write {file}: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def _like_a_new_file(part: Path, file: Path) -> None:

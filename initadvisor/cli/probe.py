@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.accepted import baseline_option, baselines_of, without_known
 from initadvisor.cli.check import internal, verdict_code
 from initadvisor.cli.formats import outputs_of, print_reports, report_options
 from initadvisor.cli.main import Session, debug_option, fail
-from initadvisor.cli.options import checker_of, configuration_of, reading_options, rule_options
-from initadvisor.errors import InitAdvisorError, UsageError
+from initadvisor.cli.options import configuration_of, reading_options, rule_options
+from initadvisor.cli.runs import Checkers, runs_of
+from initadvisor.errors import InitAdvisorError
 
 if TYPE_CHECKING:
     from initadvisor.engine.prober import Prober
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--lookahead", is_flag=True, help="Also train for 25 steps at three learning rates.")
 @rule_options
 @report_options
+@baseline_option
 @reading_options
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
@@ -52,27 +55,25 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
 
     Under torchrun every process builds the target and takes a batch of its own; the first one reports for all.
     """
-    settings = configuration_of(options)
-    targets = targets or settings.targets
-    if not targets:
-        raise UsageError("there is nothing to probe", hint='give a target, such as "initadvisor probe package:factory"')
+    runs = runs_of(configuration_of(options), targets, options, "initadvisor probe package:factory")
     outputs = outputs_of(options["outputs"], options["output_file"])
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
     from initadvisor.engine.probing import launched, make_prober, process_group
 
-    checker = checker_of(settings, options, purpose="probe")
+    baselines = baselines_of(runs)
+    checkers = Checkers("probe")
     names = ("seeds", "steps", "device", "seed", "batch_size", "precision", "accumulate")
     more = ("noise", "jacobian", "sharpness", "lookahead")
     several = launched()
     chosen = {name: options[name] for name in (*names, *more)}
-    prober = make_prober(checker.settings, checker=checker, replicated=several, **chosen)
+    probers = [make_prober(run.checked, checker=checkers.of(run), replicated=several, **chosen) for run in runs]
     with process_group() if several else contextlib.nullcontext(0) as rank:
         quiet = options["quiet"] or rank > 0
-        reports = [_probe_one(prober, target, quiet, session) for target in targets]
-    fail_on = options["fail_on"] or settings.fail_on
+        reports = [_probe_one(prober, run.target, quiet, session) for prober, run in zip(probers, runs, strict=True)]
+    reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
     if rank == 0:
-        print_reports(reports, checker, outputs, fail_on, options["quiet"])
-    return verdict_code(reports, options, fail_on)
+        print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
+    return verdict_code(reports, runs, options)
 
 
 def _probe_one(prober: Prober, target: str, quiet: bool, session: Session) -> Report:

@@ -12,10 +12,17 @@ from initadvisor.cli.output import write
 
 
 @click.command()
+@click.option("--config", "configuration", is_flag=True, help="That of initadvisor.toml instead, for editors.")
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
 @debug_option
-def schema(output_file: Path | None) -> None:
-    """Print the JSON Schema of the report that --output-format json gives."""
-    from initadvisor.report.model import json_schema
+def schema(configuration: bool, output_file: Path | None) -> None:
+    """Print the JSON Schema of the report that --output-format json gives, or of the configuration."""
+    if configuration:
+        from initadvisor.config.schema import config_schema
 
-    write(json.dumps(json_schema(), indent=2) + "\n", output_file)
+        made = config_schema()
+    else:
+        from initadvisor.report.model import json_schema
+
+        made = json_schema()
+    write(json.dumps(made, indent=2) + "\n", output_file)

@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from initadvisor.engine.accepting import Accepted, settle
 from initadvisor.engine.command import fix_command
 from initadvisor.engine.results import first_sentence, report_of, report_of_failure
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.rules import CompiledRule, Judgement, Rule, RuleSet, discover, evaluate, override, select
 from initadvisor.rules.selection import is_named
+from initadvisor.rules.severities import regrade
+from initadvisor.rules.suppressions import Suppression, check_selectors
 
 if TYPE_CHECKING:
     from initadvisor.engine.look import View
@@ -31,6 +34,8 @@ class CheckSettings:
     """Which rules run, with what parameters, how targets are read, and what advice starts from.
 
     preset, policy: as `initadvisor.advise` takes them; they decide what a report recommends, and no verdict.
+    severity: selector -> severity or "off". suppressions: accepted findings. model_suppressions: obey those too that
+    came with the model's file.
     """
 
     select: Sequence[str] = ()
@@ -42,15 +47,21 @@ class CheckSettings:
     load: LoadOptions = field(default_factory=LoadOptions)
     preset: str | None = None
     policy: Sequence[Override] = ()
+    severity: Mapping[str, str] = field(default_factory=dict)
+    suppressions: Sequence[Suppression] = ()
+    model_suppressions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A target after all steps of a check: its described graph, its facts, and what the rules said."""
+    """A target after all steps of a check: its described graph, its facts, what the rules said, and what of that is
+    accepted and so no longer in the judgement.
+    """
 
     graph: Graph
     view: View
     judgement: Judgement
+    accepted: Accepted
 
 
 class Checker:
@@ -74,7 +85,8 @@ class Checker:
         )
         named = (*self.settings.select, *self.settings.extend_select)
         meant = [r for r in chosen if ("probe" in r.active.needs) == (purpose == "probe") or is_named(r, named)]
-        self.rules: list[Rule] = override(meant, self.settings.params, known)
+        check_selectors(self.settings.suppressions, list(known))
+        self.rules: list[Rule] = override(regrade(meant, self.settings.severity, known), self.settings.params, known)
 
     @cached_property
     def compiled(self) -> list[CompiledRule]:
@@ -99,7 +111,14 @@ class Checker:
         graph = structure.describe(frontends.load(target, load or self.settings.load))
         view = look(graph, tell)
         tell("judging")
-        return Examination(graph, view, evaluate(compiled, view.subjects, view.available, view.reasons))
+        return Examination(
+            graph, view, *self.settle(evaluate(compiled, view.subjects, view.available, view.reasons), graph)
+        )
+
+    def settle(self, judgement: Judgement, graph: Graph) -> tuple[Judgement, Accepted]:
+        """The findings that count, and those that the settings or the model's own marks accept."""
+        obey = self.settings.model_suppressions
+        return settle(judgement, graph, self.settings.suppressions, self.rules, obey_model=obey)
 
     def check(
         self,
@@ -125,6 +144,7 @@ class Checker:
             self.settings_digest,
             command,
             way,
+            accepted=done.accepted,
             preset=self.settings.preset,
             policy=self.settings.policy,
         )
@@ -148,7 +168,9 @@ class Checker:
         options = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
         advice = [[each.pattern, each.spec and each.spec.to_json()] for each in self.settings.policy]
         # Settings without a policy of their own keep the digest that they had before there were any.
-        asked = [self.settings.preset, advice] if self.settings.preset or advice else []
+        asked: list[Any] = [self.settings.preset, advice] if self.settings.preset or advice else []
+        accepted = [[*s.layers, *s.rules, s.reason, s.expires] for s in self.settings.suppressions]
+        asked += [accepted, self.settings.model_suppressions] if accepted or self.settings.model_suppressions else []
         text = json.dumps([rules, options, *asked], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -99,7 +99,8 @@ class Prober:
             runs.append((seen, evaluate(compiled, looked.subjects, available, looked.reasons)))
         assert view is not None
         judgement, counts = _together([judged for _, judged in runs])
-        report = report_of(graph, view, judgement, self.checker.settings_digest)
+        judgement, accepted = self.checker.settle(judgement, graph)
+        report = report_of(graph, view, judgement, self.checker.settings_digest, accepted=accepted)
         record = probe_record([seen for seen, _ in runs], counts, self.settings.seed)
         notes = (*report.coverage.notes, *record.pop("notes"))
         coverage = report.coverage.model_copy(update={"notes": notes})

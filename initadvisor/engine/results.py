@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from initadvisor.engine.accepting import Accepted, counts
 from initadvisor.engine.explaining import signal_rows
 from initadvisor.errors import InitAdvisorError
 from initadvisor.report.model import CoverageRow, Explanation, Problem, Report, Summary, Tool
-from initadvisor.rules import SEVERITIES, Judgement
+from initadvisor.rules import Judgement
 from initadvisor.rules.vocabulary import clean_text
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ def report_of(
     command: str | None = None,
     explanation: Explanation | None = None,
     *,
+    accepted: Accepted | None = None,
     preset: str | None = None,
     policy: Sequence[Override] = (),
 ) -> Report:
     """The report of a target that was examined.
 
     command: what fixes it, where something can. preset, policy: what the user wants weights to be drawn from.
+    accepted: findings that do not count.
     """
+    accepted = accepted or Accepted()
     from initadvisor.engine.advice import advised
 
     findings, layers = advised(
@@ -42,18 +46,23 @@ def report_of(
         parameters=min(1.0, graph.coverage.parameters),
         operators=min(1.0, graph.coverage.operators),
         capture=graph.coverage.capture,
-        notes=tuple(clean_text(note) for note in graph.coverage.notes),
+        notes=tuple(clean_text(note) for note in (*graph.coverage.notes, *accepted.notes)),
     )
     target = clean_text(graph.target)
-    problem = _problem(target, judgement, view.empty)
+    problem = _problem(target, judgement, view.empty, len(accepted.suppressed))
     return Report(
         tool=_tool(),
         target=target,
         verdict="findings" if findings else "not_checked" if problem else "clean",
         error=problem,
-        summary=_summary(judgement),
+        summary=Summary(
+            **counts(findings), not_evaluated=len(judgement.not_evaluated), suppressed=len(accepted.suppressed)
+        ),
         coverage=coverage,
         findings=findings,
+        suppressed=accepted.suppressed,
+        unused_suppressions=accepted.unused,
+        expired_suppressions=accepted.expired,
         not_evaluated=tuple(judgement.not_evaluated),
         layers=layers,
         signal=signal_rows(view.forecast),
@@ -75,23 +84,16 @@ def report_of_failure(target: Any, error: BaseException, settings_digest: str) -
     )
 
 
-def _problem(target: str, judgement: Judgement, empty: str) -> Problem | None:
-    """Why a run without findings is no clean one: an empty run must not read as one."""
+def _problem(target: str, judgement: Judgement, empty: str, accepted: int) -> Problem | None:
+    """Why a run without findings is no clean one: an empty run must not read as one. accepted: findings apart."""
     if judgement.findings:
         return None
     if empty:
         return Problem(kind="NothingToCheck", message=f"{target}: {empty}")
-    if judgement.not_evaluated and not judgement.ok:
+    if judgement.not_evaluated and not judgement.ok and not accepted:
         reason = judgement.not_evaluated[0].reason
         return Problem(kind="NothingEvaluated", message=f"{target}: no selected rule could be evaluated: {reason}")
     return None
-
-
-def _summary(judgement: Judgement) -> Summary:
-    counts = dict.fromkeys(SEVERITIES, 0)
-    for finding in judgement.findings:
-        counts[finding.severity] += 1
-    return Summary(**counts, not_evaluated=len(judgement.not_evaluated))
 
 
 def first_sentence(prose: str) -> str:

@@ -18,6 +18,7 @@ from initadvisor.report.model import (
     Report,
     SignalRow,
     Summary,
+    Suppressed,
     Tool,
     Verdict,
     json_schema,
@@ -43,6 +44,7 @@ __all__ = [
     "Report",
     "SignalRow",
     "Summary",
+    "Suppressed",
     "Tool",
     "Verdict",
     "json_schema",
@@ -59,13 +61,13 @@ def render(
     why: Mapping[str, str] | None = None,
     blocks: bool = True,
     rules: Mapping[str, Rule] | None = None,
-    fail_on: Severity = "error",
+    fail_on: Severity | Sequence[Severity] = "error",
 ) -> str:
     """The reports as text of a format. `columns`, `color` and `blocks` matter to "full" alone.
 
     why: rule id -> one sentence, for "full" and "markdown". blocks: whether the output can hold the characters that
     curves are drawn with; without them, digits are. rules: by id, for the descriptions in "sarif". fail_on: from which
-    severity a finding is a failed case of "junit".
+    severity a finding is a failed case of "junit", for all reports or for each.
     """
     if output_format in _FORGES:
         return _for_forge(reports, output_format, why, rules, fail_on)
@@ -83,7 +85,7 @@ def _for_forge(
     output_format: Format,
     why: Mapping[str, str] | None,
     rules: Mapping[str, Rule] | None,
-    fail_on: Severity,
+    fail_on: Severity | Sequence[Severity],
 ) -> str:
     """The formats of forges and dashboards; read only where one is wanted."""
     from initadvisor.report import github, gitlab, junit, markdown, sarif

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from initadvisor.report.accepted import accepted
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report
 from initadvisor.report.text import advice_of, ordered, place_of
@@ -13,12 +14,14 @@ from initadvisor.rules.finding import Finding
 from initadvisor.rules.rule import SEVERITIES, Severity
 
 
-def as_junit(reports: Sequence[Report], fail_on: Severity = "error") -> str:
+def as_junit(reports: Sequence[Report], fail_on: Severity | Sequence[Severity] = "error") -> str:
     """Findings from `fail_on` on are failures, milder ones pass with their text as output; unread targets are errors.
 
-    Rules that gave no answer are skipped cases, one for each rule and reason.
+    Rules that gave no answer are skipped cases, one for each rule and reason; so are findings that were accepted.
+    fail_on: one for all reports, or one for each.
     """
-    suites = [_suite(report, fail_on) for report in reports]
+    levels: Sequence[Severity] = [fail_on] * len(reports) if isinstance(fail_on, str) else fail_on
+    suites = [_suite(report, level) for report, level in zip(reports, levels, strict=True)]
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="initadvisor">\n'
         + "".join(suites)
@@ -38,13 +41,18 @@ def _suite(report: Report, fail_on: Severity) -> str:
         failing = SEVERITIES.index(finding.severity) <= SEVERITIES.index(fail_on)
         failures += failing
         cases.append(_case(target, _name(finding), _failure(finding) if failing else _output(finding)))
+    cases += [
+        _case(target, _name(apart.finding), f"<skipped message={_attribute(accepted(apart))}/>")
+        for apart in report.suppressed
+    ]
     skipped = Counter((row.rule, row.reason) for row in report.not_evaluated)
     for (rule, reason), count in skipped.items():
         times = f" (on {count} subjects)" if count > 1 else ""
         cases.append(_case(target, rule, f"<skipped message={_attribute(reason + times)}/>"))
     if not cases:
         cases.append(_case(target, "no findings", ""))
-    counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{len(skipped)}"'
+    left_out = len(skipped) + len(report.suppressed)
+    counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{left_out}"'
     return f"<testsuite name={_attribute(target)} {counts}>\n" + "".join(cases) + "</testsuite>\n"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from initadvisor.rules.finding import Finding, NotEvaluated
 from initadvisor.rules.rule import SEVERITIES, Severity
+from initadvisor.rules.suppressions import SuppressionKind
 
 SCHEMA_VERSION = "1"
 
@@ -26,12 +28,17 @@ class Tool(_Record):
 
 
 class Summary(_Record):
-    """How many findings of each severity, and how many (rule, subject) pairs got no answer."""
+    """How many findings of each severity, and how many (rule, subject) pairs got no answer.
+
+    suppressed, baselined: findings that were accepted by a suppression or by the baseline; they count nowhere else.
+    """
 
     error: int = 0
     warning: int = 0
     info: int = 0
     not_evaluated: int = 0
+    suppressed: int = 0
+    baselined: int = 0
 
 
 class CoverageRow(_Record):
@@ -128,8 +135,25 @@ class Explanation(_Record):
     assumed: tuple[str, ...] = ()
 
 
+class Suppressed(_Record):
+    """A finding that was accepted: by the configuration, a mark on a module, the model file or the baseline.
+
+    origin: where that is written. expires: the last day on which it holds.
+    """
+
+    finding: Finding
+    kind: SuppressionKind | Literal["baseline"]
+    reason: str
+    origin: str = ""
+    expires: datetime.date | None = None
+
+
 class Report(_Record):
-    """Everything about one target. `verdict` is "not_checked", with `error`, where no answer was possible."""
+    """Everything about one target. `verdict` is "not_checked", with `error`, where no answer was possible.
+
+    suppressed: findings that count neither for the verdict nor for the exit code. unused_suppressions: those that
+    covered nothing here. expired_suppressions: those that would have covered one of the findings until a day.
+    """
 
     schema_version: Literal["1"] = "1"
     tool: Tool
@@ -139,6 +163,9 @@ class Report(_Record):
     summary: Summary = Summary()
     coverage: CoverageRow = CoverageRow()
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    unused_suppressions: tuple[str, ...] = ()
+    expired_suppressions: tuple[str, ...] = ()
     not_evaluated: tuple[NotEvaluated, ...] = ()
     layers: tuple[LayerRow, ...] = ()
     signal: tuple[SignalRow, ...] = ()

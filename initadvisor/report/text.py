@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
+from initadvisor.report.accepted import lines as accepted_lines
+from initadvisor.report.accepted import tally
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report
 from initadvisor.report.signal_text import curves, explanation
@@ -57,7 +59,8 @@ def _full(report: Report, columns: int, color: bool, why: Mapping[str, str], blo
     lines.append("")
     style: Style = "good" if report.verdict == "clean" else "strong"
     lines += [paint(line, style, color) for line in fill(sentence(verdict_of(report)), columns)]
-    for line in (sentence(coverage_of(report)), *(visible(note) for note in report.coverage.notes)):
+    notes = (*(visible(note) for note in report.coverage.notes), *accepted_lines(report))
+    for line in (sentence(coverage_of(report)), *notes):
         lines += [paint(text, "dim", color) for text in fill(line, columns, rest="  ")]
     return lines + [paint(line, "dim", color) for line in _not_evaluated(report, columns)]
 
@@ -154,7 +157,8 @@ def verdict_of(report: Report) -> str:
     named = [
         f"{count} {severity}{'s' if count != 1 and severity != 'info' else ''}" for count, severity in counts if count
     ]
-    return ", ".join(named) or "no findings"
+    apart = tally(report)
+    return (", ".join(named) or "no findings") + (f" ({apart})" if apart else "")
 
 
 def coverage_of(report: Report) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,13 @@ class Entry(BaseModel):
     fingerprint: str
 
 
+Judged = Callable[[Entry], bool]
+
+
+def _always(_: Entry) -> bool:
+    return True
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,20 +52,24 @@ class Baseline:
         """Whether this finding of this target is an accepted one."""
         return (target, finding.fingerprint) in self.entries
 
-    def gone(self, found: Mapping[str, Iterable[Finding]]) -> list[Entry]:
-        """Entries of the targets that were checked which nothing answers to any more; `found`: by target."""
-        seen = {(target, finding.fingerprint) for target, findings in found.items() for finding in findings}
-        return [entry for key, entry in self.entries.items() if entry.target in found and key not in seen]
+    def gone(self, found: Mapping[str, Iterable[Finding]], judged: Judged = _always) -> list[Entry]:
+        """Entries that were judged and that nothing answers to any more.
 
-    def pruned(self, found: Mapping[str, Iterable[Finding]]) -> Baseline:
+        found: the findings of each target that was checked. judged: whether the rule of an entry gave an answer on
+        its subject this time; of one that did not, nobody knows whether it is gone.
+        """
+        seen = {(target, finding.fingerprint) for target, findings in found.items() for finding in findings}
+        entries = ((key, entry) for key, entry in self.entries.items() if entry.target in found and key not in seen)
+        return [entry for _, entry in entries if judged(entry)]
+
+    def pruned(self, found: Mapping[str, Iterable[Finding]], judged: Judged = _always) -> Baseline:
         """Without the entries that are gone."""
-        lost = {(entry.target, entry.fingerprint) for entry in self.gone(found)}
+        lost = {(entry.target, entry.fingerprint) for entry in self.gone(found, judged)}
         return Baseline({key: entry for key, entry in self.entries.items() if key not in lost})
 
-    def updated(self, found: Mapping[str, Iterable[Finding]]) -> Baseline:
-        """With the targets that were checked replaced by what they hold now; other targets stay."""
-        kept = {key: entry for key, entry in self.entries.items() if entry.target not in found}
-        return Baseline({**kept, **baseline_of(found).entries})
+    def updated(self, found: Mapping[str, Iterable[Finding]], judged: Judged = _always) -> Baseline:
+        """Without the entries that are gone, and with what is new in the targets that were checked."""
+        return Baseline({**self.pruned(found, judged).entries, **baseline_of(found).entries})
 
     def as_text(self) -> str:
         """The file, sorted so that its diffs are small."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -99,34 +100,41 @@ def explain(error: ValidationError, model: type[BaseModel]) -> tuple[str, str, s
     first = error.errors(include_url=False, include_input=True)[0]
     location = [str(part) for part in first["loc"]]
     key = location[0] if location else ""
+    place = ".".join(location)
     if first["type"] == "extra_forbidden":
-        return f'unknown key "{".".join(location)}"', key, did_you_mean(location[-1], _known_keys(model, location[:-1]))
+        return f'unknown key "{place}"', key, did_you_mean(location[-1], _known_keys(model, location[:-1]))
     if first["type"] == "missing":
-        return f'the key "{".".join(location)}" is missing', key, None
+        return f'the key "{place}" is missing', key, None
     if first["type"] == "literal_error":
         expected = str(first.get("ctx", {}).get("expected", ""))
         words = re.findall(r"'([^']*)'", expected)
         return (
-            f'{key}: "{first["input"]}" is not one of {", ".join(words)}',
+            f'{place}: "{first["input"]}" is not one of {", ".join(words)}',
             key,
             did_you_mean(str(first["input"]), words),
         )
-    return f"{'.'.join(location[:2])}: {first['msg'][:1].lower()}{first['msg'][1:]}", key, None
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{place if len(location) < 5 else '.'.join(location[:4])}: {said[:1].lower()}{said[1:]}", key, None
 
 
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
     names: Any = model
     for part in location:
-        field = names.model_fields.get(part) if hasattr(names, "model_fields") else None
-        kinds = (
-            [k for k in getattr(field.annotation, "__args__", (field.annotation,)) if hasattr(k, "model_fields")]
-            if field
-            else []
-        )
+        fields = {info.alias or name: info for name, info in names.model_fields.items()}
+        if part not in fields:
+            continue  # the name of a table or the place in a list, whose members `names` describes already
+        kinds = _models(fields[part].annotation)
         if not kinds:
             return []
         names = kinds[0]
     return [info.alias or name for name, info in names.model_fields.items()]
+
+
+def _models(annotation: Any) -> list[Any]:
+    """The models that an annotation names, however deep."""
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models(part)]
 
 
 def _key_lines(block: CodeBlock) -> dict[str, int]:

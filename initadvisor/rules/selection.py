@@ -31,7 +31,7 @@ def select(
     """
     chosen, dropped = [*(tuple(select) or (ALL,)), *extend_select], list(ignore)
     for selector in (*chosen, *dropped):
-        _check(selector, rules)
+        check_selector(selector, rules)
     kept = [rule for rule in rules if _runs(rule, chosen, dropped, preview)]
     if not kept:
         raise UsageError(
@@ -42,12 +42,12 @@ def select(
 
 def is_named(rule: Rule, selectors: Iterable[str]) -> bool:
     """Whether a selector other than ALL asks for this rule."""
-    return any(_specificity(selector, rule) > 0 for selector in selectors)
+    return any(specificity(selector, rule) > 0 for selector in selectors)
 
 
 def _runs(rule: Rule, chosen: list[str], dropped: list[str], preview: bool) -> bool:
-    wanted = max(_specificity(selector, rule) for selector in chosen)
-    unwanted = max((_specificity(selector, rule) for selector in dropped), default=-1)
+    wanted = max(specificity(selector, rule) for selector in chosen)
+    unwanted = max((specificity(selector, rule) for selector in dropped), default=-1)
     by_default: tuple[Status, ...] = ("stable", "preview") if preview else ("stable",)
     allowed = rule.status in by_default or (rule.status != "removed" and wanted == _EXACT)
     return allowed and wanted >= 0 and wanted > unwanted
@@ -55,10 +55,10 @@ def _runs(rule: Rule, chosen: list[str], dropped: list[str], preview: bool) -> b
 
 def answers(selector: str, rule: Rule) -> bool:
     """Whether a selector (id, prefix, name, category or ALL) names a rule."""
-    return _specificity(selector, rule) >= 0
+    return specificity(selector, rule) >= 0
 
 
-def _specificity(selector: str, rule: Rule) -> int:
+def specificity(selector: str, rule: Rule) -> int:
     """How closely a selector names a rule: -1 not at all, 0 ALL, 1 category, then the length of the prefix."""
     word = selector.casefold()
     if word in (rule.id.casefold(), rule.name):
@@ -70,13 +70,14 @@ def _specificity(selector: str, rule: Rule) -> int:
     return len(word) + 1 if word and rule.id.casefold().startswith(word) else -1
 
 
-def _check(selector: str, rules: RuleSet) -> None:
-    matches = [rule for rule in rules if _specificity(selector, rule) >= 0]
+def check_selector(selector: str, rules: RuleSet) -> None:
+    """Raise UsageError where no rule answers to a selector, or only one that was removed."""
+    matches = [rule for rule in rules if specificity(selector, rule) >= 0]
     if not matches:
         known = [word for rule in rules for word in (rule.id, rule.name, rule.category)]
         raise UsageError(f'no rule answers to "{selector}"', hint=did_you_mean(selector, known))
     removed = matches[0]
-    if removed.status == "removed" and _specificity(selector, removed) == _EXACT:
+    if removed.status == "removed" and specificity(selector, removed) == _EXACT:
         successors = getattr(removed.settings, "replaced_by", ())
         hint = f"use {', '.join(successors)}" if successors else None
         raise UsageError(f"rule {removed.id} was removed in {getattr(removed.settings, 'removed', '')}", hint=hint)

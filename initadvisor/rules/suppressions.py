@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from initadvisor.errors import UsageError
 from initadvisor.rules.finding import Finding
@@ -13,34 +14,42 @@ from initadvisor.rules.rule import Rule
 from initadvisor.rules.selection import answers
 from initadvisor.rules.suggest import did_you_mean
 
+SuppressionKind = Literal["configuration", "module", "model"]
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
     """What is accepted.
 
-    layers: a glob over the names of layers and tensors, case-sensitive; "*" for all, the model itself included.
+    layers: globs over the names of layers and tensors, case-sensitive; "*" for all, the model itself included.
     rules: ids, prefixes, names or categories; empty for all. expires: the last day on which it holds.
-    origin: where it was written, for the report.
+    origin: where it was written, for the report. kind: who says so: the project's configuration, a marker on a module,
+    or the model file itself.
     """
 
-    layers: str
+    layers: tuple[str, ...]
     reason: str
     rules: tuple[str, ...] = ()
     expires: datetime.date | None = None
     origin: str = "configuration"
+    kind: SuppressionKind = "configuration"
 
     def covers(self, finding: Finding, rule: Rule | None) -> bool:
         """Whether a finding is one of those; `rule` is the one that fired, where it is known."""
         names = (finding.subject.name, finding.subject.tensor or "")
-        if not any(fnmatchcase(name, self.layers) for name in names):
+        if not any(fnmatchcase(name, glob) for name in names for glob in self.layers):
             return False
         if not self.rules:
             return True
         return any(answers(word, rule) if rule is not None else word == finding.rule for word in self.rules)
 
+    def is_about(self, rules: Collection[Rule]) -> bool:
+        """Whether one of these rules is among those that it names."""
+        return not self.rules or any(answers(word, rule) for word in self.rules for rule in rules)
+
     def label(self) -> str:
         """How reports name it."""
-        return f"{', '.join(self.rules) or 'every rule'} on {self.layers} ({self.origin})"
+        return f"{', '.join(self.rules) or 'every rule'} on {', '.join(self.layers)} ({self.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,5 @@ def check_selectors(suppressions: Iterable[Suppression], rules: Collection[Rule]
         for word in suppression.rules:
             if not any(answers(word, rule) for rule in rules):
                 known = [name for rule in rules for name in (rule.id, rule.name, rule.category)]
-                raise UsageError(
-                    f'{suppression.origin}: the suppression of "{suppression.layers}" names "{word}", which no rule '
-                    "answers to",
-                    hint=did_you_mean(word, known),
-                )
+                where = f"{suppression.origin}: the suppression on {', '.join(suppression.layers)}"
+                raise UsageError(f'{where} names "{word}", which no rule answers to', hint=did_you_mean(word, known))

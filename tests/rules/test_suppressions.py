@@ -35,12 +35,12 @@ def _kept(*suppressions: Suppression) -> list[tuple[str, str]]:
 def test_a_suppression_covers_by_glob_and_selector(
     layers: str, rules: tuple[str, ...], kept: list[tuple[str, str]]
 ) -> None:
-    assert _kept(Suppression(layers, "known", rules)) == kept
+    assert _kept(Suppression((layers,), "known", rules)) == kept
 
 
 def test_the_last_day_counts_and_the_next_does_not() -> None:
-    last = Suppression("*", "until the release", expires=TODAY)
-    over = Suppression("*", "until the release", expires=TODAY - datetime.timedelta(days=1))
+    last = Suppression(("*",), "until the release", expires=TODAY)
+    over = Suppression(("*",), "until the release", expires=TODAY - datetime.timedelta(days=1))
     assert not _kept(last)
     result = suppress(FINDINGS, [over], RULES, TODAY)
     assert len(result.kept) == 3
@@ -49,8 +49,8 @@ def test_the_last_day_counts_and_the_next_does_not() -> None:
 
 
 def test_what_covers_nothing_is_named_and_the_first_that_covers_has_it() -> None:
-    idle = Suppression("neck.*", "typo")
-    first, second = Suppression("head", "prior"), Suppression("*", "all")
+    idle = Suppression(("neck.*",), "typo")
+    first, second = Suppression(("head",), "prior"), Suppression(("*",), "all")
     result = suppress(FINDINGS, [idle, first, second], RULES, TODAY)
     assert result.unused == [idle]
     assert [s for f, s in result.suppressed if f.subject.name == "head"] == [first]
@@ -59,6 +59,6 @@ def test_what_covers_nothing_is_named_and_the_first_that_covers_has_it() -> None
 
 def test_a_misspelt_rule_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError) as caught:
-        check_selectors([Suppression("*", "x", ("gain-to-small",))], RULES)
+        check_selectors([Suppression(("*",), "x", ("gain-to-small",))], RULES)
     assert "gain-too-small" in str(caught.value.hint)
-    check_selectors([Suppression("*", "x", ("IA1", "tensor", "ALL"))], RULES)
+    check_selectors([Suppression(("*",), "x", ("IA1", "tensor", "ALL"))], RULES)

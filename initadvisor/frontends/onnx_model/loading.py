@@ -10,6 +10,7 @@ import numpy as np
 
 from initadvisor.errors import FormatError, LoadError
 from initadvisor.frontends.onnx_model.builder import Builder
+from initadvisor.frontends.onnx_model.carried import carried
 from initadvisor.frontends.onnx_model.document import open_document
 from initadvisor.frontends.onnx_model.exporters import provenance
 from initadvisor.frontends.onnx_model.external import ExternalFiles
@@ -56,6 +57,9 @@ def _read(model: ModelProto, path: Path, payloads: Payloads, data: np.ndarray, o
     assign(builder)
     _note(builder)
     _cover(graph)
+    graph.markers, problem = carried(model)
+    if problem:
+        graph.coverage.notes.append(problem)
     return graph
 
 

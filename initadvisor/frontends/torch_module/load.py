@@ -17,6 +17,7 @@ from functools import partial
 
 import torch
 
+from initadvisor.frontends.markers import markers_of
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module.failure import ForwardFailed
 from initadvisor.frontends.torch_module.forward import record
@@ -55,9 +56,13 @@ def load_with_inputs(
 
     Where no recording came through, they are the ones that got furthest, or None where there were none to try.
     """
-    options = options or LoadOptions()
     module = unwrap(module)
-    target = target or type(module).__name__
+    graph, trial = _climb(module, options or LoadOptions(), target or type(module).__name__)
+    graph.markers = list(markers_of(module))
+    return graph, trial
+
+
+def _climb(module: torch.nn.Module, options: LoadOptions, target: str) -> tuple[Graph, Trial | None]:
     if has_no_forward(module):
         parts = recorded_parts(module, partial(load, options=replace(options, example=None)), target, [])
         return parts or module_tree(module, target, ["the module has no forward pass"]), None
