@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "compare", "probe", "suppress"]
+    # Declared, not imported: the engine reads its version here, and nothing below may lead up to the integrations.
+    assert_init_ok: Callable[..., Report]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "assert_init_ok", "check", "probe"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
     "Plan": "initadvisor.plan",
     "Report": "initadvisor.report",
     "advise": "initadvisor.engine",
+    "assert_init_ok": "initadvisor.integrations.assertion",
     "check": "initadvisor.engine",
     "suppress": "initadvisor.frontends.markers",
 }
