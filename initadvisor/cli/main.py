@@ -24,6 +24,8 @@ _COMMANDS = {
     "baseline": ("initadvisor.cli.baseline", "baseline", "Keep a file of the findings that are known already."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
     "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report, or of the configuration."),
+    "serve": ("initadvisor.cli.serve", "serve", "Serve checks over HTTP, with a queue and a page."),
+    "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report."),
 }
 
 

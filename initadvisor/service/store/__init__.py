@@ -1,0 +1,1 @@
+"""Jobs and reports in a database: SQLite with nothing to install, or PostgreSQL by URL."""

@@ -1,0 +1,123 @@
+"""A real server in a process of its own, spoken to over a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.cli.running import environment
+from tests.integration.light_graphs import path_of
+
+OCTETS = {"content-type": "application/octet-stream"}
+ENDED = ("done", "failed", "cancelled")
+LIGHT = path_of("light_squeezenet").read_bytes()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`initadvisor serve` over a data folder; started, killed and started again."""
+
+    def __init__(self, data: Path, *options: str, token: str | None = None, env: dict[str, str] | None = None) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.token = token
+        self._command = ["serve", "--data-dir", str(data), "--port", str(self.port), *options]
+        self._env = {**({"INITADVISOR_TOKEN": token} if token else {}), **(env or {})}
+        self.log = data.parent / f"{data.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, seconds: float = 60.0) -> Server:
+        """Start it and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "initadvisor", *self._command],
+                env=environment(self._env),
+                cwd=self.data.parent,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return self
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"not ready in {seconds} s: {self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end; the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def client(self, **more: Any) -> httpx.Client:
+        """A client that knows the token."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **more)
+
+    def workers(self) -> list[int]:
+        """The processes that run jobs now: grandchildren of the server."""
+        assert self.process is not None
+        return [child for nursery in self.nurseries() for child in children(nursery)]
+
+    def nurseries(self) -> list[int]:
+        """The process that workers are forked from."""
+        assert self.process is not None
+        return children(self.process.pid)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process."""
+    try:
+        return [
+            int(child)
+            for task in os.listdir(f"/proc/{pid}/task")
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def give(client: httpx.Client, content: bytes = LIGHT, **query: Any) -> dict[str, Any]:
+    """Upload a file; the accepted check."""
+    answer = client.post("/v1/checks", content=content, params=query, headers=OCTETS)
+    assert answer.status_code == 202, answer.text
+    made = answer.json()
+    assert answer.headers["location"] == f"/v1/checks/{made['id']}"
+    return made
+
+
+def ended(client: httpx.Client, check_id: str, seconds: float = 30.0) -> dict[str, Any]:
+    """The check once it has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        check = client.get(f"/v1/checks/{check_id}").json()
+        if check["status"] in ENDED:
+            return check
+        time.sleep(0.03)
+    raise AssertionError(f"not ended in {seconds} s: {check}")
