@@ -2,6 +2,7 @@
 
     report = initadvisor.check(model)
     report = initadvisor.probe(model, batch)
+    report = initadvisor.check_data(loader)
     plan = initadvisor.advise(model)
     initadvisor.apply(model, plan)
     result = initadvisor.compare(model, inits="xavier,he")
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
+    from initadvisor.engine.data import check_data
     from initadvisor.engine.probing import probe
     from initadvisor.errors import InitAdvisorError
     from initadvisor.frontends.markers import suppress
@@ -32,6 +34,7 @@ __all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply
     # Declared, not imported: the engine reads its version here, and nothing below may lead up to the integrations.
     assert_init_ok: Callable[..., Report]
 __all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "assert_init_ok", "check", "probe"]
+__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "check_data", "probe"]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "assert_init_ok": "initadvisor.integrations.assertion",
     "check": "initadvisor.engine",
     "suppress": "initadvisor.frontends.markers",
+    "check_data": "initadvisor.engine.data",
 }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
 
 Progress = Callable[..., None]
-Purpose = Literal["check", "probe"]
+Purpose = Literal["check", "probe", "data"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,8 @@ class Checker:
     ) -> None:
         """Reads the rule files, unless a set is given; raises RuleError or UsageError where they cannot be used.
 
-        purpose: a check leaves out the rules that need a probe, and a probe all others, unless a selector names them.
+        purpose: only the rules that need nothing else run: a check leaves out those that need a probe or a batch of
+            data, unless a selector names them.
         """
         self.settings = settings or CheckSettings()
         known = rules if rules is not None else discover(Path(folder) for folder in self.settings.rules_dirs)
@@ -84,7 +85,7 @@ class Checker:
             preview=self.settings.preview,
         )
         named = (*self.settings.select, *self.settings.extend_select)
-        meant = [r for r in chosen if ("probe" in r.active.needs) == (purpose == "probe") or is_named(r, named)]
+        meant = [r for r in chosen if purpose_of(r) == purpose or is_named(r, named)]
         check_selectors(self.settings.suppressions, list(known))
         self.rules: list[Rule] = override(regrade(meant, self.settings.severity, known), self.settings.params, known)
 
@@ -173,6 +174,12 @@ class Checker:
         asked += [accepted, self.settings.model_suppressions] if accepted or self.settings.model_suppressions else []
         text = json.dumps([rules, options, *asked], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def purpose_of(rule: Rule) -> Purpose:
+    """What a rule is judged in: a check, a probe, or a look at data."""
+    needs = rule.active.needs
+    return "probe" if "probe" in needs else "data" if "batch" in needs else "check"
 
 
 def silent(*_: Any) -> None:

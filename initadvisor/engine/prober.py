@@ -14,6 +14,7 @@ import torch
 from initadvisor.analysis import structure
 from initadvisor.analysis.facts import LayerFacts, ModelFacts, NormFacts, TensorFacts
 from initadvisor.engine.checker import Checker, Progress, silent
+from initadvisor.engine.data import DataChecker
 from initadvisor.engine.look import look
 from initadvisor.engine.probe_record import probe_record
 from initadvisor.engine.results import report_of
@@ -22,6 +23,7 @@ from initadvisor.frontends import references
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module import unwrap
 from initadvisor.frontends.torch_module.load import load_with_inputs
+from initadvisor.frontends.torch_module.trees import leaves
 from initadvisor.probe.batch import Batch, given, made_up, made_up_detection
 from initadvisor.probe.facts import ProbeFacts, facts_of
 from initadvisor.probe.observation import Observation
@@ -46,6 +48,7 @@ class Prober:
         self.checker = checker
         self.settings = settings
         self.seeds = seeds
+        self.data = DataChecker(Checker(checker.settings, purpose="data"))
 
     def probe(
         self,
@@ -99,6 +102,8 @@ class Prober:
             runs.append((seen, evaluate(compiled, looked.subjects, available, looked.reasons)))
         assert view is not None
         judgement, counts = _together([judged for _, judged in runs])
+        if batch is not None:
+            judgement = _joined(judgement, self._data(module, batch, loss))
         judgement, accepted = self.checker.settle(judgement, graph)
         report = report_of(graph, view, judgement, self.checker.settings_digest, accepted=accepted)
         record = probe_record([seen for seen, _ in runs], counts, self.settings.seed)
@@ -106,6 +111,20 @@ class Prober:
         coverage = report.coverage.model_copy(update={"notes": notes})
         # Sums over ranks are rounded alike, what they are made of need not be: all have the report of the first.
         return ranks.gathered(report.model_copy(update={"probe": record, "coverage": coverage}))[0]
+
+    def _data(self, module: torch.nn.Module, batch: Any, loss: Any) -> Judgement:
+        """What the rules of data say of the batch that was given."""
+        first = next(given(module, batch, with_targets=loss is not None))
+        tensors = [leaf for leaf in leaves((first.args, dict(first.kwargs))) if leaf.ndim]
+        names = ["input"] if len(tensors) == 1 else [f"input {index}" for index in range(len(tensors))]
+        data: dict[str, Any] = dict(zip(names, tensors, strict=True))
+        if isinstance(first.targets, torch.Tensor) and first.targets.ndim:
+            data["labels"] = first.targets
+        return self.data.judge(data)[0] if tensors else Judgement()
+
+
+def _joined(a: Judgement, b: Judgement) -> Judgement:
+    return Judgement([*a.findings, *b.findings], [*a.not_evaluated, *b.not_evaluated], a.ok + b.ok)
 
 
 def _is_onnx(target: Any) -> bool:

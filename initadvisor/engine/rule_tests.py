@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from initadvisor.engine.checker import Checker, CheckSettings, Purpose
+from initadvisor.engine.checker import Checker, CheckSettings, purpose_of
+from initadvisor.engine.data import DataChecker
 from initadvisor.engine.probing import make_prober
 from initadvisor.errors import RuleError
 from initadvisor.frontends.options import LoadOptions
@@ -61,13 +62,15 @@ class Checkers:
     def of(self, rule: Rule) -> CheckExample:
         """The check for the examples of one rule."""
         extra = (rule.id,) if rule.status != "stable" else ()
-        purpose: Purpose = "probe" if "probe" in rule.active.needs else "check"
+        purpose = purpose_of(rule)
         key = purpose + "".join(extra)
         if key not in self._made:
             self._made[key] = Checker(CheckSettings(extend_select=extra), self._known, purpose)
         checker = self._made[key]
         if purpose == "probe":
             return lambda variables: _probe(checker, variables)
+        if purpose == "data":
+            return lambda variables: _look_at_data(checker, variables)
 
         def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
             report = checker.check(variables["model"], load=_load_options(variables))
@@ -86,6 +89,16 @@ def _probe(checker: Checker, variables: Mapping[str, Any]) -> tuple[Sequence[Fin
     report = prober.probe(
         variables["model"], variables.get("batch"), variables.get("loss"), load=_load_options(variables)
     )
+    return report.findings, report.not_evaluated
+
+
+_DATA_OPTIONS = ("validation", "classes", "preprocessing")
+
+
+def _look_at_data(checker: Checker, variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
+    """Judge the batch that an example built."""
+    options = {name: variables[name] for name in _DATA_OPTIONS if name in variables}
+    report = DataChecker(checker).check(variables["batch"], **options)
     return report.findings, report.not_evaluated
 
 

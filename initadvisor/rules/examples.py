@@ -54,8 +54,9 @@ def run_example(rule: Rule, example: Example, check: CheckExample) -> Outcome:
         namespace = build(rule, example)
     except Exception as error:
         return Outcome(rule, example, f"the code raised {type(error).__name__}: {error}")
-    if "model" not in namespace:
-        return Outcome(rule, example, "the code sets no variable `model`")
+    subject = "batch" if rule.active.scope == "batch" else "model"
+    if subject not in namespace:
+        return Outcome(rule, example, f"the code sets no variable `{subject}`")
     try:
         findings, not_evaluated = check(namespace)
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from initadvisor.analysis.facts.data import ExpectedFacts, InputFacts, LabelFacts
 from initadvisor.analysis.facts.layer import LayerFacts
 from initadvisor.analysis.facts.model import ModelFacts
 from initadvisor.analysis.facts.norm import NormFacts
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SCOPES",
     "DrawFacts",
+    "ExpectedFacts",
+    "InputFacts",
+    "LabelFacts",
     "LayerFacts",
     "LayerProbeFacts",
     "LayerSignalFacts",
@@ -42,6 +46,7 @@ SCOPES: Mapping[str, Mapping[str, type]] = {
     "layer": {"layer": LayerFacts, "tensor": TensorFacts, "bias": TensorFacts, "model": ModelFacts},
     "norm": {"norm": NormFacts, "tensor": TensorFacts, "bias": TensorFacts, "model": ModelFacts},
     "tensor": {"tensor": TensorFacts, "model": ModelFacts},
+    "batch": {"input": InputFacts, "labels": LabelFacts},
 }
 """What the subjects of each scope carry: scope -> group -> fact model."""
 
