@@ -26,15 +26,26 @@ if TYPE_CHECKING:
     from initadvisor.plan import Plan
     from initadvisor.report import Report
 
-    compare: Callable[..., Any]  # `initadvisor.compare.api.compare`, which stands above what imports this package
+    # Declared, not imported: these stand above the engine, which reads the version of this package.
+    assert_init_ok: Callable[..., Report]
+    compare: Callable[..., Any]
 
 __version__ = "0.1.0"
 
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "compare", "probe", "suppress"]
-    # Declared, not imported: the engine reads its version here, and nothing below may lead up to the integrations.
-    assert_init_ok: Callable[..., Report]
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "assert_init_ok", "check", "probe"]
-__all__ = ["InitAdvisorError", "Plan", "Report", "__version__", "advise", "apply", "check", "check_data", "probe"]
+__all__ = [
+    "InitAdvisorError",
+    "Plan",
+    "Report",
+    "__version__",
+    "advise",
+    "apply",
+    "assert_init_ok",
+    "check",
+    "check_data",
+    "compare",
+    "probe",
+    "suppress",
+]
 
 _HOMES = {
     "InitAdvisorError": "initadvisor.errors",

@@ -25,7 +25,6 @@ _COMMANDS = {
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
     "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report, or of the configuration."),
     "serve": ("initadvisor.cli.serve", "serve", "Serve checks over HTTP, with a queue and a page."),
-    "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report."),
 }
 
 

@@ -73,13 +73,13 @@ def report_of(
 
 def report_of_data(name: str, judgement: Judgement, notes: Sequence[str], settings_digest: str) -> Report:
     """The report on data: no model, so no layers and no share of it that was understood."""
-    problem = _problem(name, judgement, "")
+    problem = _problem(name, judgement, "", 0)
     return Report(
         tool=_tool(),
         target=clean_text(name),
         verdict="findings" if judgement.findings else "not_checked" if problem else "clean",
         error=problem,
-        summary=_summary(judgement),
+        summary=Summary(**counts(judgement.findings), not_evaluated=len(judgement.not_evaluated)),
         coverage=CoverageRow(parameters=1.0, operators=1.0, capture="data", notes=tuple(map(clean_text, notes))),
         findings=tuple(judgement.findings),
         not_evaluated=tuple(judgement.not_evaluated),
