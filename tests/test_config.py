@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,95 @@ def test_a_tool_table_of_another_shape_is_refused(tmp_path: Path) -> None:
     path.write_text("[tool]\ninitadvisor = 3")
     with pytest.raises(ConfigError, match="is not a table"):
         find(tmp_path)
+
+
+TARGETS = """
+select = ["IA1"]
+fail-on = "warning"
+[severity]
+IA101 = "info"
+IA102 = "off"
+[params]
+IA101 = { low = 0.4, min_fan = 4 }
+[policy]
+"a" = "keep"
+"b" = "keep"
+[[suppress]]
+layers = "stem"
+reason = "known"
+[targets.gpt]
+target = "models/gpt.onnx"
+input-shapes = [[1, 128]]
+select = ["IA2"]
+severity = { IA102 = "error" }
+params = { IA101 = { low = 0.2 } }
+policy = { a = { method = "zeros" } }
+[[targets.gpt.suppress]]
+rules = ["IA103", "variance"]
+reason = "meant"
+expires = 2027-01-31
+[targets.vit]
+target = "timm:vit"
+"""
+
+
+def test_a_target_replaces_merges_and_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "initadvisor.toml").write_text(TARGETS)
+    monkeypatch.chdir(tmp_path / "inner")
+    config = find(Path.cwd())
+    assert [(t.name, t.target) for t in config.targets] == [("gpt", "../models/gpt.onnx"), ("vit", "timm:vit")]
+    gpt, vit = (config.of(target) for target in config.targets)
+    assert (gpt.select, gpt.fail_on, gpt.input_shapes) == (("IA2",), "warning", ((1, 128),))
+    assert gpt.severity == {"IA101": "info", "IA102": "error"}
+    assert gpt.params == {"IA101.low": 0.2, "IA101.min_fan": 4}
+    assert gpt.policy == (Override("b", None), Override("a", InitSpec("zeros")))
+    assert [(s.layers, s.rules, s.reason) for s in gpt.suppress] == [
+        (("stem",), (), "known"),
+        (("*",), ("IA103", "variance"), "meant"),
+    ]
+    assert gpt.suppress[1].expires == datetime.date(2027, 1, 31)
+    assert (vit.select, vit.params["IA101.low"]) == (("IA1",), 0.4)
+
+
+def test_every_setting_knows_where_it_was_set(tmp_path: Path) -> None:
+    path = tmp_path / "initadvisor.toml"
+    path.write_text(TARGETS)
+    config = read(path)
+    gpt = config.of(config.targets[0]).over({"preview": True}, "--preview")
+    origins = {key: gpt.origin(key) for key in ("select", "fail_on", "params.IA101.low", "params.IA101.min_fan")}
+    assert origins == {
+        "select": "[targets.gpt]",
+        "fail_on": "initadvisor.toml",
+        "params.IA101.low": "[targets.gpt]",
+        "params.IA101.min_fan": "initadvisor.toml",
+    }
+    assert (gpt.origin("preview"), gpt.origin("strict")) == ("--preview", "default")
+    assert gpt.origin("policy") == "initadvisor.toml, [targets.gpt]"
+    assert [s.origin for s in gpt.suppress] == ["initadvisor.toml", "[targets.gpt]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[targets.a]\nselect = []", 'the key "targets.a.target" is missing'),
+        ("[targets.a]\ntarget = 'x'\nselct = []", r'unknown key "targets.a.selct" \(did you mean "select"\?\)'),
+        ("[targets.a]\ntarget = 'x'\ninput_shapes = []", r'did you mean "input-shapes"\?'),
+        ("[targets.a]\ntarget = 'x'\ninput-shapes = [[0]]", "greater than or equal to 1"),
+        ("[targets.a]\ntarget = 'x'\nfail-on = 'eror'", r'targets.a.fail-on: "eror" is not one of error'),
+        ("targets = [1]", "a list of texts, or a table for each target"),
+        ("targets = 3", "targets: "),
+        ("[severity]\nIA1 = 'of'", r'severity.IA1: "of" is not one of error, warning, info, off \(did you mean "off"'),
+        ("[[suppress]]\nlayers = '*'", 'the key "suppress.0.reason" is missing'),
+        ("[[suppress]]\nlayers = '*'\nreason = ' '", "say why, in a few words"),
+        ("[[suppress]]\nreason = 'x'", "name layers, rules or both"),
+        ("[[suppress]]\nlayer = '*'\nreason = 'x'", r'unknown key "suppress.0.layer" \(did you mean "layers"\?\)'),
+        ("[[suppress]]\nlayers = '*'\nreason = 'x'\nexpires = 20270131", "a date such as 2027-01-31"),
+        ("[[suppress]]\nlayers = '*'\nreason = 'x'\nexpires = 'soon'", "suppress.0.expires: "),
+    ],
+)
+def test_what_means_nothing_in_a_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "initadvisor.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read(path)

@@ -126,6 +126,9 @@ def _print(reports: list[Report], checker: Checkers, output: Output, fail_on: Se
     from initadvisor.report.terminal import columns, holds, wants_color
 
     file = output.file
+    if output.name == "sarif" and os.environ.get("GITHUB_ACTIONS") == "true":
+        # Code scanning does not read `suppressions` and would open an alert for each of these.
+        reports = [report.model_copy(update={"suppressed": ()}) for report in reports]
     if output.name in FOR_PEOPLE:
         if file is None:
             # stderr has already said, in one line each, what could not be checked.
@@ -152,9 +155,8 @@ def _step_summary(reports: Sequence[Report], checker: Checkers) -> None:
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not file:
         return
-    from initadvisor.report import render
+    from initadvisor.report.markdown import as_summary
 
-    text = render(reports, "markdown", why=checker.reasons())
-    if len(text.encode()) > MAX_STEP_SUMMARY:
-        text = "The report is larger than a step summary may be; see the log, or write it to a file.\n"
-    append(text, Path(file))
+    path = Path(file)
+    room = MAX_STEP_SUMMARY - (path.stat().st_size if path.is_file() else 0)
+    append(as_summary(reports, checker.reasons(), room), path)

@@ -7,6 +7,9 @@ import unicodedata
 MAX_NAME = 200
 """Characters of one name that a text report shows; the middle of a longer one is left out."""
 
+MAX_MESSAGE = 1_000
+"""Characters of one message that the formats of forges carry: code scanning shows no more of one."""
+
 
 def visible(text: str, limit: int | None = None) -> str:
     r"""The text with control, format, bidirectional and unassigned characters as escapes such as \x1b or \u202e."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from initadvisor.report.escape import visible
+from initadvisor.report.escape import MAX_MESSAGE, MAX_NAME, visible
 from initadvisor.report.locate import Place, locate
 from initadvisor.report.model import Report
 from initadvisor.report.text import ordered, place_of, verdict_of
@@ -18,27 +18,40 @@ _COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info"
 
 
 def as_github(reports: Sequence[Report]) -> str:
-    """The gravest findings as annotations, then one line a target that any log reader understands."""
+    """The gravest findings as annotations, what could not be read first, then one line a target for any log reader.
+
+    What was accepted is only counted.
+    """
     shown: Counter[str] = Counter()
     lines = []
+    places = {report.target: locate(report.target) for report in reports}
     for report in reports:
-        place = locate(report.target)
-        if report.error is not None:
-            lines.append(_command("error", place, "not checked", f"{report.target}: {report.error.message}"))
-            shown["error"] += 1
+        if report.error is not None and _counted(shown, "error"):
+            text = f"{visible(report.target, MAX_NAME)}: {report.error.message}"
+            lines.append(_command("error", places[report.target], "not checked", text))
+    for report in reports:
         for finding in ordered(report.findings):
             command = _COMMANDS[finding.severity]
-            shown[command] += 1
-            if shown[command] <= MAX_SHOWN:
+            if _counted(shown, command):
                 name = place_of(finding.subject)
                 text = f"{name}: {finding.message}" if name else finding.message
-                lines.append(_command(command, place, f"{finding.rule} {finding.name}", text))
+                lines.append(_command(command, places[report.target], f"{finding.rule} {finding.name}", text))
     for command, count in shown.items():
         if count > MAX_SHOWN:
             lines.append(f"{count - MAX_SHOWN} more of level {command}; GitHub shows {MAX_SHOWN} a step")
-    lines += [f"initadvisor: {visible(report.target)}: {verdict_of(report)}" for report in reports]
+    lines += [f"initadvisor: {visible(report.target, MAX_NAME)}: {_short(verdict_of(report))}" for report in reports]
     # "::" begins a command at the start of a line only, but the older "##[" does anywhere.
     return "".join(f"{line.replace('##[', '# #[')}\n" for line in lines)
+
+
+def _counted(shown: Counter[str], command: str) -> bool:
+    """Count one more annotation of a level; whether it is among those that are shown."""
+    shown[command] += 1
+    return shown[command] <= MAX_SHOWN
+
+
+def _short(text: str) -> str:
+    return visible(text, MAX_MESSAGE)
 
 
 def _command(command: str, place: Place, title: str, text: str) -> str:
@@ -47,7 +60,7 @@ def _command(command: str, place: Place, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return _short(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

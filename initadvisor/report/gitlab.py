@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from initadvisor.report.escape import visible
+from initadvisor.report.escape import MAX_MESSAGE, visible
 from initadvisor.report.locate import Place, locate
 from initadvisor.report.model import Report
 from initadvisor.report.text import ordered, place_of
@@ -17,7 +17,10 @@ _SEVERITIES: dict[Severity, str] = {"error": "critical", "warning": "minor", "in
 
 
 def as_gitlab(reports: Sequence[Report]) -> str:
-    """The issues of all targets; a target that could not be read is one of severity "blocker"."""
+    """The issues of all targets; a target that could not be read is one of severity "blocker".
+
+    What was accepted is left out: this format has no place for it, and a merge request would show it as new.
+    """
     rows = []
     for report in reports:
         place = locate(report.target)
@@ -35,7 +38,7 @@ def as_gitlab(reports: Sequence[Report]) -> str:
 def _row(text: str, name: str, severity: str, place: Place, *identity: str) -> dict[str, Any]:
     key = hashlib.sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return {
-        "description": visible(text),
+        "description": visible(text, MAX_MESSAGE),
         "check_name": name,
         "fingerprint": key,
         "severity": severity,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from initadvisor.report.accepted import accepted
-from initadvisor.report.escape import MAX_NAME, visible
+from initadvisor.report.escape import MAX_MESSAGE, MAX_NAME, visible
 from initadvisor.report.model import Report
 from initadvisor.report.text import advice_of, ordered, place_of
 from initadvisor.rules.finding import Finding
@@ -68,14 +68,14 @@ def _case(target: str, name: str, inner: str) -> str:
 
 def _failure(finding: Finding) -> str:
     advice = advice_of(finding)
-    body = escape(visible(finding.message) + (f"\nFix: {visible(advice)}" if advice else ""))
+    body = escape(visible(finding.message, MAX_MESSAGE) + (f"\nFix: {visible(advice, MAX_MESSAGE)}" if advice else ""))
     return f"<failure type={_attribute(finding.severity)} message={_attribute(finding.message)}>{body}</failure>"
 
 
 def _output(finding: Finding) -> str:
-    return f"<system-out>{escape(visible(f'{finding.severity}: {finding.message}'))}</system-out>"
+    return f"<system-out>{escape(visible(f'{finding.severity}: {finding.message}', MAX_MESSAGE))}</system-out>"
 
 
 def _attribute(text: str) -> str:
     # XML has no escape for control characters and surrogates: they are spelled out.
-    return quoteattr(visible(text))
+    return quoteattr(visible(text, MAX_MESSAGE))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from initadvisor.report.escape import MAX_NAME, visible
+from initadvisor.report.accepted import lines as accepted_lines
+from initadvisor.report.escape import MAX_MESSAGE, MAX_NAME, visible
 from initadvisor.report.model import Report
 from initadvisor.report.text import MAX_SUBJECTS, advice_of, coverage_of, ordered, place_of, sentence, verdict_of
 from initadvisor.rules.finding import Finding
@@ -15,12 +16,44 @@ _ACTIVE = "\\`*_{}[]<>|~@#!&$:"
 
 
 def as_markdown(reports: Sequence[Report], why: Mapping[str, str] | None = None) -> str:
-    """A section a target: its verdict, then a table of findings by rule. why: rule id -> one sentence."""
-    return "\n".join("\n".join(_section(report, why or {})) + "\n" for report in reports)
+    """A section a target: its verdict, a table of findings by rule, what was suppressed. why: rule id -> one sentence."""
+    return "\n".join(_sections(reports, why))
+
+
+def as_summary(reports: Sequence[Report], why: Mapping[str, str] | None, room: int) -> str:
+    """The same in up to `room` bytes: whole sections, those with the gravest verdicts first, and a count of the others."""
+    whole = as_markdown(reports, why)
+    if len(whole.encode()) <= room:
+        return whole
+    left, kept = room - _COUNT, []
+    for section in _sections(sorted(reports, key=_gravity), why):
+        left -= len(section.encode()) + 1
+        if left < 0:
+            break
+        kept.append(section)
+    more = f"{len(reports) - len(kept)} more targets do not fit here; see the log, or write the report to a file.\n"
+    return "\n".join([*kept, more]) if room >= _COUNT else ""
+
+
+_COUNT = 200
+"""Bytes that the sentence about what does not fit takes at most."""
+
+
+def _gravity(report: Report) -> tuple[int, int, int]:
+    order = {"not_checked": 0, "findings": 1, "clean": 2}
+    return order[report.verdict], -report.summary.error, -report.summary.warning
+
+
+def _sections(reports: Sequence[Report], why: Mapping[str, str] | None) -> list[str]:
+    return ["\n".join(_section(report, why or {})) + "\n" for report in reports]
 
 
 def _section(report: Report, why: Mapping[str, str]) -> list[str]:
-    lines = [f"### {plain(visible(report.target, MAX_NAME))}", "", f"**{plain(sentence(verdict_of(report)))}**"]
+    lines = [
+        f"### {plain(visible(report.target, MAX_NAME))}",
+        "",
+        f"**{plain(visible(sentence(verdict_of(report)), MAX_MESSAGE))}**",
+    ]
     if report.error is not None:
         return lines
     lines[-1] += f" {plain(sentence(coverage_of(report)))}"
@@ -28,6 +61,9 @@ def _section(report: Report, why: Mapping[str, str]) -> list[str]:
     if groups:
         lines += ["", "| severity | rule | where | what | fix |", "| --- | --- | --- | --- | --- |"]
         lines += [_row(group, why) for group in groups]
+    apart = accepted_lines(report)
+    if apart:
+        lines += ["", *(f"- {plain(line)}" for line in apart)]
     return lines
 
 
@@ -36,10 +72,16 @@ def _row(group: list[Finding], why: Mapping[str, str]) -> str:
     places = [plain(place_of(finding.subject)) or "the model" for finding in group[:MAX_SUBJECTS]]
     if len(group) > MAX_SUBJECTS:
         places.append(f"and {len(group) - MAX_SUBJECTS} more")
-    what = plain(visible(head.message))
+    what = plain(visible(head.message, MAX_MESSAGE))
     if head.rule in why:
         what += f"<br>{plain(why[head.rule])}"
-    cells = (head.severity, f"{head.rule} {plain(head.name)}", "<br>".join(places), what, plain(advice_of(head)))
+    cells = (
+        head.severity,
+        f"{head.rule} {plain(head.name)}",
+        "<br>".join(places),
+        what,
+        plain(visible(advice_of(head), MAX_MESSAGE)),
+    )
     return "| " + " | ".join(cells) + " |"
 
 

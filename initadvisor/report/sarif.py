@@ -6,32 +6,37 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from initadvisor.report.escape import MAX_NAME, visible
+from initadvisor.report.accepted import accepted
+from initadvisor.report.escape import MAX_MESSAGE, MAX_NAME, visible
 from initadvisor.report.locate import Place, locate
-from initadvisor.report.model import Report
+from initadvisor.report.model import Report, Suppressed
 from initadvisor.report.text import ordered, place_of
-from initadvisor.rules.finding import Finding
+from initadvisor.rules.finding import EvidenceValue, Finding
 from initadvisor.rules.rule import HEADINGS, Rule, Severity
 
 MAX_RESULTS = 5_000
 """Results that code scanning shows of one run; the gravest come first, and what is left out is said."""
 
-MAX_MESSAGE = 1_000
-"""Characters of a message: what code scanning shows of one."""
+MAX_ITEMS = 32
+"""Entries of one list of evidence."""
 
 _LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(reports: Sequence[Report], rules: Mapping[str, Rule] | None = None) -> str:
-    """One run over all targets. rules: by id, for the descriptions of what fired."""
-    found = [(report, finding) for report in reports for finding in report.findings]
-    gravest = {id(finding): at for at, finding in enumerate(ordered(finding for _, finding in found))}
-    found.sort(key=lambda pair: gravest[id(pair[1])])
+    """One run over all targets: code scanning takes one run of a tool. rules: by id, for the descriptions of what fired.
+
+    What was accepted comes last, each with its `suppressions`.
+    """
+    counting = [_Row(report, finding) for report in reports for finding in report.findings]
+    gravest = {id(finding): at for at, finding in enumerate(ordered(row.finding for row in counting))}
+    counting.sort(key=lambda row: gravest[id(row.finding)])
+    found = counting + [_Row(report, apart.finding, apart) for report in reports for apart in report.suppressed]
     kept = list(islice(found, MAX_RESULTS))
-    used = sorted({finding.rule: finding for _, finding in kept}.values(), key=lambda finding: finding.rule)
+    used = sorted({row.finding.rule: row.finding for row in reversed(kept)}.values(), key=lambda finding: finding.rule)
     places = {report.target: locate(report.target) for report in reports}
     number = {finding.rule: at for at, finding in enumerate(used)}
     run = {
@@ -44,9 +49,15 @@ def as_sarif(reports: Sequence[Report], rules: Mapping[str, Rule] | None = None)
         },
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(reports, len(found) - len(kept), places)],
-        "results": [_result(report, finding, number[finding.rule], places) for report, finding in kept],
+        "results": [_result(row, number[row.finding.rule], places) for row in kept],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, allow_nan=False) + "\n"
+
+
+class _Row(NamedTuple):
+    report: Report
+    finding: Finding
+    apart: Suppressed | None = None
 
 
 def _descriptor(finding: Finding, rule: Rule | None) -> dict[str, Any]:
@@ -79,7 +90,8 @@ def _invocation(reports: Sequence[Report], left_out: int, places: Mapping[str, P
     return {"executionSuccessful": checked, "toolExecutionNotifications": notes}
 
 
-def _result(report: Report, finding: Finding, index: int, places: Mapping[str, Place]) -> dict[str, Any]:
+def _result(row: _Row, index: int, places: Mapping[str, Place]) -> dict[str, Any]:
+    report, finding, apart = row
     name = place_of(finding.subject)
     where: dict[str, Any] = {"physicalLocation": _physical(places[report.target])}
     if name:
@@ -90,15 +102,32 @@ def _result(report: Report, finding: Finding, index: int, places: Mapping[str, P
     text = f"{name}: {finding.message}" if name else finding.message
     # Forges tell findings on one line apart by this hash alone, so it must not be that of the line.
     key = hashlib.sha256(f"{report.target}\0{finding.fingerprint}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return {
+    result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVELS[finding.severity],
         "message": {"text": _plain(text)},
         "locations": [where],
         "partialFingerprints": {"primaryLocationLineHash": f"{key}:1", "initadvisor/v1": finding.fingerprint},
-        "properties": {"target": visible(report.target, MAX_NAME), "evidence": finding.evidence},
+        "properties": {
+            "target": visible(report.target, MAX_NAME),
+            "evidence": {fact: _short(value) for fact, value in finding.evidence.items()},
+        },
     }
+    if apart is not None:
+        kind = "external" if apart.kind in ("configuration", "baseline") else "inSource"
+        why = apart.reason if apart.kind != "baseline" else accepted(apart)
+        result["suppressions"] = [{"kind": kind, "status": "accepted", "justification": visible(why, MAX_MESSAGE)}]
+    return result
+
+
+def _short(value: EvidenceValue) -> EvidenceValue:
+    """Evidence with bounds: a list may name every gate, and a name may be as long as it likes."""
+    if isinstance(value, str):
+        return visible(value, MAX_NAME)
+    if isinstance(value, list):
+        return [visible(item, MAX_NAME) if isinstance(item, str) else item for item in value[:MAX_ITEMS]]  # type: ignore[return-value]
+    return value
 
 
 def _physical(place: Place) -> dict[str, Any]:
