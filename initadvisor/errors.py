@@ -5,6 +5,7 @@
     ├── ConfigError             a configuration file cannot be used
     ├── RuleError               a rule file cannot be used
     ├── MissingExtraError       an optional dependency is needed and not installed
+    ├── FindingsError           a caller asked to be stopped by findings, and there are some; `exit_code` 1
     └── LoadError               a target could not be read
         ├── NotFoundError       there is nothing at that path or name
         ├── FormatError         the file is damaged, truncated or not what its name says
@@ -51,8 +52,16 @@ class RuleError(InitAdvisorError):
 class MissingExtraError(InitAdvisorError):
     """An optional dependency is needed for this and is not installed."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs packages that are not installed", hint=f'pip install "initadvisor[{extra}]"')
+    def __init__(self, what: str, extra: str = "", package: str = "") -> None:
+        """extra: of this package. package: one that no extra brings."""
+        wanted = package or f'"initadvisor[{extra}]"'
+        super().__init__(f"{what} needs packages that are not installed", hint=f"pip install {wanted}")
+
+
+class FindingsError(InitAdvisorError):
+    """A model does not start or train well, and the caller asked to be stopped by that."""
+
+    exit_code = 1
 
 
 class LoadError(InitAdvisorError):
