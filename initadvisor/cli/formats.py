@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.language import lang_option, language_for
 from initadvisor.cli.output import append, write
 from initadvisor.errors import UsageError
 
@@ -81,6 +82,7 @@ _REPORT = (
         help="Exit with 0 even with findings; what could not be checked still exits with 2.",
     ),
     click.option("--strict", is_flag=True, help="Exit with 2 where a selected rule could not be evaluated."),
+    lang_option,
 )
 
 
@@ -146,6 +148,7 @@ def _print(reports: list[Report], checker: Checkers, output: Output, fail_on: Se
         blocks=file is not None or holds(sys.stdout, BLOCKS),
         rules={rule.id: rule for rule in checker.rules},
         fail_on=fail_on,
+        language=language_for(output.name),
     )
     write(text, file)
 

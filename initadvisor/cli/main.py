@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from initadvisor.cli.language import lang_option
 from initadvisor.errors import InitAdvisorError, UsageError
 
 EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -91,6 +92,7 @@ def debug_option(function: Any) -> Any:
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
 )
 @debug_option
+@lang_option
 def cli() -> None:
     """Check the state that a neural network is in before training.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.language import lang_option, language_for
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
 from initadvisor.cli.output import write
 from initadvisor.errors import UsageError
@@ -43,6 +45,7 @@ _page_format = click.option(
 @click.option("--all", "everything", is_flag=True, help="Show every page.")
 @_rules_dir
 @_page_format
+@lang_option
 @debug_option
 @click.pass_context
 def rule(ctx: click.Context, everything: bool, rules_dirs: tuple[Path, ...], output_format: str) -> None:
@@ -60,6 +63,7 @@ def rule(ctx: click.Context, everything: bool, rules_dirs: tuple[Path, ...], out
 @click.argument("names", nargs=-1, required=True, metavar="ID...")
 @_rules_dir
 @_page_format
+@lang_option
 @debug_option
 @click.pass_context
 def show(ctx: click.Context, names: tuple[str, ...], rules_dirs: tuple[Path, ...], output_format: str) -> None:
@@ -135,15 +139,34 @@ def _pages(rules: list[Rule], output_format: str) -> str:
     from initadvisor.report.pages import as_pages
     from initadvisor.report.terminal import columns, wants_color
 
-    return as_pages([rule.text for rule in rules], columns=columns(sys.stdout), color=wants_color(sys.stdout))
+    return as_pages([_readable(rule) for rule in rules], columns=columns(sys.stdout), color=wants_color(sys.stdout))
+
+
+def _readable(rule: Rule) -> str:
+    """The page without the words in other languages, those of this run's language below its heading."""
+    from initadvisor.report.translation import translation_of
+
+    text = _TRANSLATION.sub("```", rule.text, count=1)
+    words = translation_of(rule, language_for("full"))
+    if words is None:
+        return text
+    heading, _, rest = text.partition("\n")
+    return f"{heading}\n\n**{words.title}**: {words.why} {words.hint}\n{rest}"
+
+
+_TRANSLATION = re.compile(r"\n\[ja\]\n.*?```", re.DOTALL)
 
 
 def _table(known: RuleSet) -> str:
     from initadvisor.report.escape import visible
+    from initadvisor.report.translation import translation_of
 
+    language = language_for("full")
     lines = []
     for entry in known:
         severity = "" if entry.status == "removed" else entry.active.severity
         status = "" if entry.status == "stable" else f"  ({entry.status})"
-        lines.append(f"{entry.id:<8} {severity:<8} {visible(entry.category):<14} {entry.name}{status}\n")
+        words = translation_of(entry, language)
+        title = f"  {visible(words.title)}" if words else ""
+        lines.append(f"{entry.id:<8} {severity:<8} {visible(entry.category):<14} {entry.name}{title}{status}\n")
     return "".join(lines)

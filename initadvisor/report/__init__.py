@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from initadvisor.report.full import as_full
 from initadvisor.report.machine import as_json, as_jsonl
 from initadvisor.report.model import (
     SCHEMA_VERSION,
@@ -23,7 +24,8 @@ from initadvisor.report.model import (
     Verdict,
     json_schema,
 )
-from initadvisor.report.text import as_concise, as_full
+from initadvisor.report.phrases import LANGUAGES, Language, speaker
+from initadvisor.report.text import as_concise
 from initadvisor.rules.rule import Rule, Severity
 
 Format = Literal["full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown"]
@@ -32,11 +34,13 @@ _FORGES = ("sarif", "junit", "github", "gitlab", "markdown")
 
 __all__ = [
     "FORMATS",
+    "LANGUAGES",
     "SCHEMA_VERSION",
     "CoverageRow",
     "DrawnFrom",
     "Explanation",
     "Format",
+    "Language",
     "LayerRow",
     "PathStep",
     "Problem",
@@ -62,13 +66,20 @@ def render(
     blocks: bool = True,
     rules: Mapping[str, Rule] | None = None,
     fail_on: Severity | Sequence[Severity] = "error",
+    language: Language = "en",
 ) -> str:
     """The reports as text of a format. `columns`, `color` and `blocks` matter to "full" alone.
 
     why: rule id -> one sentence, for "full" and "markdown". blocks: whether the output can hold the characters that
     curves are drawn with; without them, digits are. rules: by id, for the descriptions in "sarif". fail_on: from which
-    severity a finding is a failed case of "junit", for all reports or for each.
+    severity a finding is a failed case of "junit", for all reports or for each. language: of what rules say, where
+    `rules` carry it, and of what "full" says around that.
     """
+    titles: Mapping[str, str] = {}
+    if language != "en":
+        from initadvisor.report.translation import translated
+
+        reports, why, titles = translated(reports, rules or {}, why or {}, language)
     if output_format in _FORGES:
         return _for_forge(reports, output_format, why, rules, fail_on)
     if output_format == "json":
@@ -77,7 +88,8 @@ def render(
         return as_jsonl(reports)
     if output_format == "concise":
         return as_concise(reports)
-    return as_full(reports, columns=columns, color=color, why=why, blocks=blocks)
+    say = speaker(language)
+    return as_full(reports, columns=columns, color=color, why=why, blocks=blocks, titles=titles, say=say)
 
 
 def _for_forge(

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from initadvisor.report.escape import MAX_NAME, visible
 from initadvisor.report.model import Report, Suppressed
+from initadvisor.report.phrases import Say, english
 from initadvisor.rules.finding import SubjectName
 
 MAX_PLACES = 8
@@ -19,10 +20,13 @@ def accepted(apart: Suppressed) -> str:
     return f"suppressed: {visible(apart.reason, MAX_NAME)} ({visible(apart.origin, MAX_NAME)}{until})"
 
 
-def tally(report: Report) -> str:
+def tally(report: Report, say: Say = english) -> str:
     """ "2 suppressed, 3 in the baseline", or nothing."""
-    counts = ((report.summary.suppressed, "suppressed"), (report.summary.baselined, "in the baseline"))
-    return ", ".join(f"{count} {what}" for count, what in counts if count)
+    counts = (
+        ("{count} suppressed", report.summary.suppressed),
+        ("{count} in the baseline", report.summary.baselined),
+    )
+    return say(", ").join(say(phrase, count=count) for phrase, count in counts if count)
 
 
 def lines(report: Report) -> list[str]:

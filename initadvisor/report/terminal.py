@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import Literal, TextIO
 
 from initadvisor.report.escape import width
@@ -63,27 +64,55 @@ def paint(text: str, style: Style, color: bool) -> str:
 
 
 def fill(text: str, limit: int, *, first: str = "", rest: str = "") -> list[str]:
-    """Break text at spaces into lines of at most `limit` columns; words that are longer break where they must."""
-    room = max(8, limit - max(width(first), width(rest)))
-    lines, line = [], ""
-    for word in _words(text, room):
-        if line and width(line) + 1 + width(word) > room:
+    """Break text into lines of at most `limit` columns: at spaces, between East Asian characters, else after a "."."""
+    start, later = max(8, limit - width(first)), max(8, limit - width(rest))
+    lines, line, room = [], "", start
+    for gap, piece in _pieces(text):
+        if line and width(line) + len(gap) + width(piece) > room:
             lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
+            line, gap, room = "", "", later
+        line += (gap if line else "") + piece
+        while width(line) > room:
+            cut = _cut(line, room)
+            lines.append(line[:cut])
+            line, room = line[cut:], later
     lines.append(line)
     return [(rest if number else first) + line for number, line in enumerate(lines)]
 
 
-def _words(text: str, room: int) -> list[str]:
-    words = []
-    for word in re.split(r" +", text.strip()):
-        while width(word) > room:
-            cut = room
-            while width(word[:cut]) > room:
-                cut -= 1
-            words.append(word[:cut])
-            word = word[cut:]
-        words.append(word)
-    return words
+_NEVER_FIRST = "、。，．・：；？！）」』】〉》〕］｝ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々〜％"
+_NEVER_LAST = "（「『【〈《〔［｛"
+"""Characters that Japanese typesetting keeps off the start and the end of a line (kinsoku shori)."""
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """What must stay on one line, with the space before it: words, and single East Asian characters."""
+    for number, word in enumerate(re.split(r" +", text.strip())):
+        gap = " " if number else ""
+        if word.isascii():
+            yield gap, word
+            continue
+        piece = ""
+        for character in word:
+            if piece and _may_break(piece[-1], character):
+                yield gap, piece
+                gap, piece = "", ""
+            piece += character
+        yield gap, piece
+
+
+def _may_break(before: str, after: str) -> bool:
+    if after in _NEVER_FIRST or before in _NEVER_LAST or width(after) == 0:
+        return False
+    return width(before) == 2 or width(after) == 2
+
+
+def _cut(line: str, room: int) -> int:
+    """Where to cut a word that is longer than a line: behind a separator in its second half, else where it must."""
+    cut = room
+    while width(line[:cut]) > room:
+        cut -= 1
+    for place in range(cut, cut // 2, -1):
+        if line[place - 1] in "./_-,;:":
+            return place
+    return cut

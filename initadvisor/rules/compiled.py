@@ -70,7 +70,8 @@ class CompiledRule:
             _check_fix(rule, settings.fix, names)
         for expression in self._let.values():
             shown |= dict.fromkeys(expression.references)
-        self._shown = tuple(shown | dict.fromkeys((*self._let, *self._message.references)))
+        told = (*self._message.references, *(self._hint.references if self._hint else ()))
+        self._shown = tuple(shown | dict.fromkeys((*self._let, *told)))
 
     def judge(self, subject: Subject) -> Finding | NotEvaluated | None:
         """A finding, a reason why there is no answer, or None for ok."""

@@ -39,6 +39,26 @@ class Message:
         )
 
 
+def fields_of(source: str) -> list[tuple[str, str | None, str]]:
+    """(literal, name, format) in turn, of a message that has been checked before; raises MessageError if broken."""
+    try:
+        return [(literal, name, spec or "") for literal, name, spec, _ in Formatter().parse(source)]
+    except ValueError as error:
+        raise MessageError(str(error)) from error
+
+
+def check_translation(source: str, *originals: str) -> None:
+    """Raises MessageError where a translated message shows what none of the originals does, or formats wrongly."""
+    known = {name: spec for original in originals for _, name, spec in fields_of(original) if name is not None}
+    for _, name, spec in fields_of(source):
+        if name is None:
+            continue
+        if name not in known:
+            raise MessageError(f'"{name}" is not shown in the English text', did_you_mean(name, known))
+        if spec and not (known[name] and _NUMBER_SPEC.match(spec)):
+            raise MessageError(f"{{{name}:{spec}}}: the English text shows it as {{{name}:{known[name]}}}")
+
+
 def parse_message(source: str, names: Mapping[str, FactName]) -> Message:
     """Parse "... {fact:.3g} ..."; raises MessageError for an unknown name or a spec that does not fit its type."""
     parts: list[tuple[str, str | None, str]] = []

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from initadvisor.errors import RuleError
 from initadvisor.rules.markdown import CodeBlock, Page, RepeatedHeading, UnclosedFence, split
+from initadvisor.rules.messages import MessageError, check_translation
 from initadvisor.rules.rule import HEADINGS, Example, RemovedSettings, Rule, RuleSettings
 from initadvisor.rules.suggest import did_you_mean
 
@@ -92,7 +93,22 @@ def _settings(page: Page, path: Path) -> tuple[RuleSettings | RemovedSettings, M
             for name in names:
                 if not _IDENTIFIER.match(name):
                     _fail(path, lines.get(key, block.line), f'{key}: "{name}" is not a lower_case name')
+        _check_translation(settings, path, lines.get("ja", block.line))
     return settings, lines
+
+
+def _check_translation(settings: RuleSettings, path: Path, line: int) -> None:
+    words = settings.ja
+    if words is None:
+        return
+    hint = settings.fix.hint if settings.fix and settings.fix.hint else ""
+    try:
+        check_translation(words.message, settings.message)
+        check_translation(words.hint, settings.message, hint)
+    except MessageError as error:
+        _fail(path, line, f"ja: {error}", hint=error.hint, cause=error)
+    if words.hint and not hint:
+        _fail(path, line, "ja: there is a hint, and none in English")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> tuple[str, str, str | None]:

@@ -53,11 +53,23 @@ class FixSettings(_Table):
     hint: StrictStr | None = None
 
 
+class Translation(_Table):
+    """What a rule says in another language.
+
+    title: the name in words. message, hint: with the same "{names}" as in English, or fewer. why: one sentence.
+    """
+
+    title: StrictStr
+    message: StrictStr
+    why: StrictStr = ""
+    hint: StrictStr = ""
+
+
 class RuleSettings(_Table):
     """The keys of the `toml rule` block.
 
     also: rules that may raise an error on the bad examples too. yields_to: rules that name the cause; where one of
-    them found something in the model, this rule has nothing to add.
+    them found something in the model, this rule has nothing to add. ja: the rule in Japanese.
     """
 
     status: Status = "preview"
@@ -72,6 +84,7 @@ class RuleSettings(_Table):
     fix: FixSettings | None = None
     also: tuple[StrictStr, ...] = ()
     yields_to: tuple[StrictStr, ...] = ()
+    ja: Translation | None = None
 
 
 class RemovedSettings(_Table):

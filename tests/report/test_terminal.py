@@ -51,3 +51,21 @@ def test_paint() -> None:
 def test_the_width_is_bounded(monkeypatch: pytest.MonkeyPatch, given: str, expected: int) -> None:
     monkeypatch.setenv("COLUMNS", given)
     assert columns(io.StringIO()) == expected
+
+
+def test_long_names_break_behind_a_separator() -> None:
+    assert fill("backbone.layers.12.self_attention.output.dense", 24) == [
+        "backbone.layers.12.self_",
+        "attention.output.dense",
+    ]
+
+
+@pytest.mark.parametrize("limit", range(20, 40))
+def test_japanese_breaks_between_characters_but_not_before_a_full_stop(limit: int) -> None:
+    text = "順伝播の信号が消失しています。「勾配」も同様です、重みを初期化し直してください(ゲイン 1.41)。" * 2
+    lines = fill(text, limit)
+    assert all(width(line) <= limit for line in lines)
+    assert not any(line.startswith(("。", "、", "」", "ー")) for line in lines)
+    assert not any(line.endswith("「") for line in lines)
+    # Lines are full: no run of text without spaces is pushed to the next line as a whole.
+    assert all(width(line) >= limit - 8 for line in lines[:-1])
