@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli.language import configured
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def configuration_of(options: dict[str, Any]) -> Config:
     path: Path | None = options["config_file"]
     if path is not None and not path.is_file():
         raise UsageError(f"the configuration file {path} does not exist")
-    return config.read(path) if path else config.find(Path.cwd())
+    found = config.read(path) if path else config.find(Path.cwd())
+    configured(found.lang)
+    return found
 
 
 def with_options(settings: Config, options: dict[str, Any]) -> Config:

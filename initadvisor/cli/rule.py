@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initadvisor.cli.language import lang_option, language_for
+from initadvisor.cli.language import configured, lang_option, language_for
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
 from initadvisor.cli.output import write
 from initadvisor.errors import UsageError
@@ -130,7 +130,9 @@ def _known(folders: tuple[Path, ...]) -> RuleSet:
     from initadvisor import config
     from initadvisor.rules import discover
 
-    return discover((*config.find(Path.cwd()).rules_dirs, *folders))
+    found = config.find(Path.cwd())
+    configured(found.lang)
+    return discover((*found.rules_dirs, *folders))
 
 
 def _pages(rules: list[Rule], output_format: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from initadvisor.rules.rule import Severity
 
+Language = Literal["en", "ja"]
 Grade = Literal["error", "warning", "info", "off"]
 
 
@@ -108,4 +109,5 @@ class Keys(CheckKeys):
     baseline: StrictStr | None = Field(
         None, description="a file of findings that are known already, relative to the configuration"
     )
+    lang: Language = Field("en", description="the language of what people read: `en` or `ja`")
     fail_on_unused: StrictBool = Field(False, description="exit with 1 where a suppression covers nothing")

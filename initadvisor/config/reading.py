@@ -45,6 +45,7 @@ def read(path: Path) -> Config:
     settings = _settings(keys, where, path.name)
     settings |= {"rules_dirs": tuple(path.parent / f for f in keys.rules_dirs)} if keys.rules_dirs else {}
     settings |= {"baseline": path.parent / keys.baseline} if keys.baseline else {}
+    settings |= {"lang": keys.lang} if "lang" in keys.model_fields_set else {}
     settings |= {"fail_on_unused": keys.fail_on_unused} if "fail_on_unused" in keys.model_fields_set else {}
     targets = tuple(
         NamedTarget(name, _beside(path, own.target), _settings(own, f"{where}: targets.{name}", f"[targets.{name}]"))

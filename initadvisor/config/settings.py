@@ -43,6 +43,7 @@ class Config:
     input_shapes: tuple[tuple[int, ...], ...] = ()
     rules_dirs: tuple[Path, ...] = ()
     baseline: Path | None = None
+    lang: str = "en"
     fail_on_unused: bool = False
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 

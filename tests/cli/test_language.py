@@ -73,3 +73,14 @@ def test_the_languages_are_those_of_the_reports() -> None:
     from initadvisor.report import LANGUAGES as KNOWN
 
     assert LANGUAGES == KNOWN
+
+
+def test_the_configuration_speaks_to_people_and_the_environment_wins(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "initadvisor.toml").write_text('lang = "ja"\n')
+    model = str(folder / "broken.onnx")
+    assert "エラー" in here("check", model, cwd=tmp_path).stdout
+    assert here("check", model, "--output-format", "json", cwd=tmp_path).stdout.isascii()
+    monkeypatch.setenv("INITADVISOR_LANG", "en")
+    assert "error IA" in here("check", model, cwd=tmp_path).stdout
