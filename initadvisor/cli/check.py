@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initadvisor.cli.accepted import baseline_option, baselines_of, unused_option, warn, without_known
-from initadvisor.cli.formats import outputs_of, print_reports, report_options
+from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
 from initadvisor.cli.runs import Checkers, Run, runs_of
@@ -49,7 +49,8 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     baselines = baselines_of(runs)
     checkers = Checkers()
     prepared = [(checkers.of(run), run) for run in runs]
-    reports = [check_one(checker, run.target, options, session) for checker, run in prepared]
+    details = wants_details(outputs)
+    reports = [check_one(checker, run.target, options, session, details=details) for checker, run in prepared]
     reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
     print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
     unused = warn(reports, runs, config, options)
@@ -70,14 +71,17 @@ def verdict_code(reports: Sequence[Report], runs: Sequence[Run], options: dict[s
     return EXIT_FINDINGS if found and not options["exit_zero"] else EXIT_OK
 
 
-def check_one(checker: Checker, target: str, options: dict[str, Any], session: Session) -> Report:
+def check_one(
+    checker: Checker, target: str, options: dict[str, Any], session: Session, *, details: bool = False
+) -> Report:
     """The report on one target behind a progress line; what goes wrong is said on stderr and in the report."""
     from initadvisor.cli.progress import ProgressLine
 
     try:
         # What a factory prints belongs to nobody's report: stdout is for data.
         with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not options["quiet"]) as progress:
-            report = checker.check(target, progress=progress, explain=options.get("explain"))
+            explain = options.get("explain")
+            report = checker.check(target, progress=progress, explain=explain, details=details)
     except Exception as error:
         fail(error if isinstance(error, InitAdvisorError) else internal(target, error), session)
         return checker.not_checked(target, error)

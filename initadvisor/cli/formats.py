@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
     from initadvisor.rules.rule import Severity
 
-FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown")
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown", "html")
 FOR_PEOPLE = ("full", "concise")
 
 MAX_STEP_SUMMARY = 1 << 20
@@ -107,6 +107,11 @@ def outputs_of(given: Sequence[Output], file: Path | None) -> list[Output]:
             where = "stdout" if place is None else str(place)
             raise UsageError(f"two formats go to {where}", hint="write --output-format FORMAT:FILE for each")
     return wanted
+
+
+def wants_details(outputs: Sequence[Output]) -> bool:
+    """Whether an output shows what is measured for pictures alone."""
+    return any(output.name == "html" for output in outputs)
 
 
 def print_reports(

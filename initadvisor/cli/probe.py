@@ -10,7 +10,7 @@ import click
 
 from initadvisor.cli.accepted import baseline_option, baselines_of, without_known
 from initadvisor.cli.check import internal, verdict_code
-from initadvisor.cli.formats import outputs_of, print_reports, report_options
+from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import Session, debug_option, fail
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
 from initadvisor.cli.runs import Checkers, runs_of
@@ -69,19 +69,23 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     probers = [make_prober(run.checked, checker=checkers.of(run), replicated=several, **chosen) for run in runs]
     with process_group() if several else contextlib.nullcontext(0) as rank:
         quiet = options["quiet"] or rank > 0
-        reports = [_probe_one(prober, run.target, quiet, session) for prober, run in zip(probers, runs, strict=True)]
+        details = wants_details(outputs)
+        reports = [
+            _probe_one(prober, run.target, quiet, session, details=details)
+            for prober, run in zip(probers, runs, strict=True)
+        ]
     reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
     if rank == 0:
         print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
     return verdict_code(reports, runs, options)
 
 
-def _probe_one(prober: Prober, target: str, quiet: bool, session: Session) -> Report:
+def _probe_one(prober: Prober, target: str, quiet: bool, session: Session, *, details: bool = False) -> Report:
     from initadvisor.cli.progress import ProgressLine
 
     try:
         with contextlib.redirect_stdout(sys.stderr), ProgressLine(target, enabled=not quiet) as progress:
-            report = prober.probe(target, progress=progress)
+            report = prober.probe(target, progress=progress, details=details)
     except Exception as error:
         fail(error if isinstance(error, InitAdvisorError) else internal(target, error), session)
         return prober.checker.not_checked(target, error)

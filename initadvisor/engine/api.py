@@ -26,6 +26,7 @@ def check(
     example: Any | None = None,
     allow_pickle: bool = False,
     explain: str | None = None,
+    details: bool = False,
 ) -> Report:
     """Check how a model starts; the model is only read, never changed or run on real data.
 
@@ -35,6 +36,7 @@ def check(
     params: rule parameters, as {"IA101.low": 0.4}.
     input_shape: the shape of the input, or one for each input. example: an example input of a torch module.
     explain: name of a layer; the report's `explanation` follows the predicted signal to it and the gradient back.
+    details: also take histograms of the weights and the flow of operators, which reports with pictures show.
 
     Raises a subclass of InitAdvisorError where the target cannot be read or a setting is off.
     """
@@ -47,7 +49,7 @@ def check(
         params=dict(params or {}),
         load=LoadOptions(input_shapes=input_shapes(input_shape), example=example, allow_pickle=allow_pickle),
     )
-    return Checker(settings).check(target, explain=explain)
+    return Checker(settings).check(target, explain=explain, details=details)
 
 
 def input_shapes(shape: Any) -> tuple[tuple[int, ...], ...] | None:

@@ -128,17 +128,19 @@ class Checker:
         load: LoadOptions | None = None,
         progress: Progress | None = None,
         explain: str | None = None,
+        details: bool = False,
     ) -> Report:
         """The report on one target; raises like `examine`, and `not_checked` makes a report of that.
 
         explain: a layer whose signal the report is to follow; raises UsageError where it is not there.
+        details: whether the report is to hold what only pictures need.
         """
         from initadvisor.engine.explaining import explain as explained
 
         done = self.examine(target, load=load, progress=progress)
         command = fix_command(target, self.settings, load or self.settings.load)
         way = explained(done.graph, done.view.forecast, explain) if explain is not None else None
-        return report_of(
+        report = report_of(
             done.graph,
             done.view,
             done.judgement,
@@ -149,6 +151,11 @@ class Checker:
             preset=self.settings.preset,
             policy=self.settings.policy,
         )
+        if not details:
+            return report
+        from initadvisor.engine.details import with_details
+
+        return with_details(report, done.graph)
 
     def not_checked(self, target: Any, error: BaseException) -> Report:
         """The report of a target that could not be read."""

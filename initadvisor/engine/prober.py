@@ -15,6 +15,7 @@ from initadvisor.analysis import structure
 from initadvisor.analysis.facts import LayerFacts, ModelFacts, NormFacts, TensorFacts
 from initadvisor.engine.checker import Checker, Progress, silent
 from initadvisor.engine.data import DataChecker
+from initadvisor.engine.details import with_details
 from initadvisor.engine.look import look
 from initadvisor.engine.probe_record import probe_record
 from initadvisor.engine.results import report_of
@@ -58,8 +59,12 @@ class Prober:
         *,
         load: LoadOptions | None = None,
         progress: Progress | None = None,
+        details: bool = False,
     ) -> Report:
-        """The report of a module or of the reference to one; raises a LoadError where it cannot be read or run."""
+        """The report of a module or of the reference to one; raises a LoadError where it cannot be read or run.
+
+        details: whether the report is to hold what only pictures need.
+        """
         tell = progress or silent
         options = load or self.checker.settings.load
         tell("reading")
@@ -106,6 +111,8 @@ class Prober:
             judgement = _joined(judgement, self._data(module, batch, loss))
         judgement, accepted = self.checker.settle(judgement, graph)
         report = report_of(graph, view, judgement, self.checker.settings_digest, accepted=accepted)
+        if details:
+            report = with_details(report, graph)
         record = probe_record([seen for seen, _ in runs], counts, self.settings.seed)
         notes = (*report.coverage.notes, *record.pop("notes"))
         coverage = report.coverage.model_copy(update={"notes": notes})

@@ -42,6 +42,7 @@ def probe(
     params: Mapping[str, Any] | None = None,
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     allow_pickle: bool = False,
+    details: bool = False,
 ) -> Report:
     """Run a few training steps and report how signal and gradient fare; the model and the process are as before.
 
@@ -86,7 +87,7 @@ def probe(
         sharpness=sharpness,
         lookahead=lookahead,
     )
-    return prober.probe(target, batch, loss)
+    return prober.probe(target, batch, loss, details=details)
 
 
 def launched() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from initadvisor.report.details import Details, FlowStep, WeightDensity, WeightHistogram
 from initadvisor.report.full import as_full
 from initadvisor.report.machine import as_json, as_jsonl
 from initadvisor.report.model import (
@@ -28,8 +29,10 @@ from initadvisor.report.phrases import LANGUAGES, Language, speaker
 from initadvisor.report.text import as_concise
 from initadvisor.rules.rule import Rule, Severity
 
-Format = Literal["full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown"]
-FORMATS: tuple[Format, ...] = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown")
+Format = Literal["full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown", "html"]
+FORMATS: tuple[Format, ...] = (
+    "full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "markdown", "html",
+)  # fmt: skip
 _FORGES = ("sarif", "junit", "github", "gitlab", "markdown")
 
 __all__ = [
@@ -37,8 +40,10 @@ __all__ = [
     "LANGUAGES",
     "SCHEMA_VERSION",
     "CoverageRow",
+    "Details",
     "DrawnFrom",
     "Explanation",
+    "FlowStep",
     "Format",
     "Language",
     "LayerRow",
@@ -51,6 +56,8 @@ __all__ = [
     "Suppressed",
     "Tool",
     "Verdict",
+    "WeightDensity",
+    "WeightHistogram",
     "json_schema",
     "render",
 ]
@@ -70,16 +77,20 @@ def render(
 ) -> str:
     """The reports as text of a format. `columns`, `color` and `blocks` matter to "full" alone.
 
-    why: rule id -> one sentence, for "full" and "markdown". blocks: whether the output can hold the characters that
-    curves are drawn with; without them, digits are. rules: by id, for the descriptions in "sarif". fail_on: from which
-    severity a finding is a failed case of "junit", for all reports or for each. language: of what rules say, where
-    `rules` carry it, and of what "full" says around that.
+    why: rule id -> one sentence, for "full", "markdown" and "html". blocks: whether the output can hold the characters
+    that curves are drawn with; without them, digits are. rules: by id, for the descriptions in "sarif" and "html".
+    fail_on: from which severity a finding is a failed case of "junit", for all reports or for each. language: of what
+    rules say, where `rules` carry it, and of what "full" says around that.
     """
     titles: Mapping[str, str] = {}
     if language != "en":
         from initadvisor.report.translation import translated
 
         reports, why, titles = translated(reports, rules or {}, why or {}, language)
+    if output_format == "html":
+        from initadvisor.report.html import as_html
+
+        return as_html(reports, rules, why)
     if output_format in _FORGES:
         return _for_forge(reports, output_format, why, rules, fail_on)
     if output_format == "json":

@@ -16,12 +16,12 @@ _ACTIVE = "\\`*_{}[]<>|~@#!&$:"
 
 
 def as_markdown(reports: Sequence[Report], why: Mapping[str, str] | None = None) -> str:
-    """A section a target: its verdict, a table of findings by rule, what was suppressed. why: rule id -> one sentence."""
+    """A section a target: verdict, findings by rule, what was suppressed. why: rule id -> one sentence."""
     return "\n".join(_sections(reports, why))
 
 
 def as_summary(reports: Sequence[Report], why: Mapping[str, str] | None, room: int) -> str:
-    """The same in up to `room` bytes: whole sections, those with the gravest verdicts first, and a count of the others."""
+    """The same in up to `room` bytes: whole sections, the gravest verdicts first, and a count of the others."""
     whole = as_markdown(reports, why)
     if len(whole.encode()) <= room:
         return whole

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from initadvisor.report.details import Details
 from initadvisor.rules.finding import Finding, NotEvaluated
 from initadvisor.rules.rule import SEVERITIES, Severity
 from initadvisor.rules.suppressions import SuppressionKind
@@ -153,6 +154,7 @@ class Report(_Record):
 
     suppressed: findings that count neither for the verdict nor for the exit code. unused_suppressions: those that
     covered nothing here. expired_suppressions: those that would have covered one of the findings until a day.
+    details: what reports with pictures show beyond the rest, null where nobody asked for it.
     """
 
     schema_version: Literal["1"] = "1"
@@ -172,6 +174,7 @@ class Report(_Record):
     explanation: Explanation | None = None
     probe: dict[str, Any] | None = None
     settings_digest: str = ""
+    details: Details | None = None
 
     def worst(self) -> Severity | None:
         """The gravest severity among the findings, or None."""
@@ -182,6 +185,12 @@ class Report(_Record):
         """Whether a finding is at or above a severity."""
         worst = self.worst()
         return worst is not None and SEVERITIES.index(worst) <= SEVERITIES.index(fail_on)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows the report."""
+        from initadvisor.report.html import as_fragment
+
+        return as_fragment(self)
 
 
 def json_schema() -> dict[str, Any]:

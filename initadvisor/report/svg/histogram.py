@@ -21,6 +21,9 @@ from initadvisor.report.svg.numbers import short
 from initadvisor.report.svg.palette import LIGHT
 from initadvisor.report.svg.scale import Scale
 
+TOWERS = 8.0
+"""How many times as high as the highest density a bin may be drawn."""
+
 Curve = tuple[str, Sequence[tuple[float, float]]]
 """A label, and points (value, density)."""
 
@@ -34,6 +37,7 @@ def histogram(
     label: str = "measured",
     curves: Sequence[Curve] = (),
     x_label: str = "",
+    keys: bool = True,
     width: float = 480,
     height: float = 220,
     standalone: bool = False,
@@ -41,7 +45,8 @@ def histogram(
     """An `<svg>` of the density of values in bins: counts over bin width over their total, so that areas are shares.
 
     edges: one more than counts, increasing; bins may differ in width. curves: densities to compare with, in the units
-    of 1 / value. Raises ValueError where edges and counts do not go together.
+    of 1 / value. keys: whether the plot names them in a legend. A bin that towers over the densities is cut off.
+    Raises ValueError where edges and counts do not go together.
     """
     if len(edges) != len(counts) + 1 or any(not a < b for a, b in pairwise(edges)):
         raise ValueError(f"{len(counts)} counts need {len(counts) + 1} increasing edges, got {len(edges)}")
@@ -49,12 +54,11 @@ def histogram(
     # Empty where nothing was counted: an empty histogram is drawn as that.
     heights = [c / (total * (b - a)) if total else 0.0 for c, (a, b) in zip(counts, pairwise(edges), strict=True)]
     top = 26.0 if standalone else 0.0
-    rows = legend_rows([label, *(name for name, _ in curves)], width - 24)
+    rows = legend_rows([label, *(name for name, _ in curves)] if keys else [], width - 24)
     box = Box(58, top + 16 + len(rows) * LEGEND_ROW, width - 14, height - (42 if x_label else 26))
     ends = [x for _, points in curves for x, _ in points]
     x_scale = Scale(min([edges[0], *ends]), max([edges[-1], *ends]), box.left, box.right)
-    tallest = max([*heights, *(y for _, points in curves for _, y in points)], default=0.0) or 1.0
-    y_scale = Scale(0.0, tallest * 1.05, box.bottom, box.top)
+    y_scale = Scale(0.0, _tallest(heights, curves) * 1.05, box.bottom, box.top)
     body = [heading(title, width)] if standalone else []
     body += legend(rows, 12, top + 12)
     body += vertical_axis(box, y_scale, "", 3) + horizontal_axis(box, x_scale, x_label, 5)
@@ -64,6 +68,13 @@ def histogram(
             line = " ".join(f"{x_scale.at(x):.1f} {y_scale.at(y):.1f}" for x, y in points)
             body.append(stroke(index, f"M{line}"))
     return root(width, height, title, description or _told(edges, heights, label, curves), body, standalone=standalone)
+
+
+def _tallest(heights: Sequence[float], curves: Sequence[Curve]) -> float:
+    measured = max(heights, default=0.0)
+    expected = max((y for _, points in curves for _, y in points), default=0.0)
+    # A spike far above what it is compared with would press that flat; its edge is drawn at the top.
+    return max(min(measured, TOWERS * expected) if expected > 0 else measured, expected) or 1.0
 
 
 def _steps(edges: Sequence[float], heights: Sequence[float], x_scale: Scale, y_scale: Scale) -> str:
