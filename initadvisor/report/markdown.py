@@ -16,7 +16,7 @@ _ACTIVE = "\\`*_{}[]<>|~@#!&$:"
 
 
 def as_markdown(reports: Sequence[Report], why: Mapping[str, str] | None = None) -> str:
-    """A section a target: verdict, findings by rule, what was suppressed. why: rule id -> one sentence."""
+    """A section a target: verdict, table of findings by rule, what was suppressed. why: rule id -> one sentence."""
     return "\n".join(_sections(reports, why))
 
 

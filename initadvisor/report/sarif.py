@@ -27,7 +27,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(reports: Sequence[Report], rules: Mapping[str, Rule] | None = None) -> str:
-    """One run over all targets: code scanning takes one run of a tool. rules: by id, for their descriptions.
+    """One run over all targets, as code scanning takes one of a tool. rules: by id, for the descriptions of what fired.
 
     What was accepted comes last, each with its `suppressions`.
     """

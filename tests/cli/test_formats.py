@@ -8,6 +8,7 @@ from pathlib import Path
 from junitparser import JUnitXml
 from sarif_pydantic import Sarif
 
+from initadvisor.cli.formats import MAX_STEP_SUMMARY
 from tests.cli.models import poisoned
 from tests.cli.running import environment, run
 
@@ -46,6 +47,27 @@ def test_github_gets_a_step_summary(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("::error file=bad.onnx,line=1,title=IA001 ")
     assert (tmp_path / "summary.md").read_text().startswith("before\n### bad.onnx")
+
+
+def test_the_step_summary_keeps_below_its_limit(tmp_path: Path) -> None:
+    poisoned(tmp_path / "bad.onnx")
+    summary = tmp_path / "summary.md"
+    summary.write_bytes(b"x" * (MAX_STEP_SUMMARY - 250))
+    env = {**environment(), "GITHUB_STEP_SUMMARY": str(summary)}
+    done = run("check", "bad.onnx", "--output-format=github", cwd=tmp_path, env=env)
+    assert done.returncode == 1
+    assert MAX_STEP_SUMMARY - 250 < summary.stat().st_size <= MAX_STEP_SUMMARY
+    assert "1 more targets do not fit here" in summary.read_text()
+
+
+def test_code_scanning_is_not_sent_what_it_would_open_an_alert_for(tmp_path: Path) -> None:
+    poisoned(tmp_path / "bad.onnx")
+    (tmp_path / "initadvisor.toml").write_text('[[suppress]]\nrules = ["IA001"]\nreason = "known"\n')
+    for actions, expected in (("", 1), ("true", 0)):
+        env = {**environment(), "GITHUB_ACTIONS": actions}
+        done = run("check", "bad.onnx", "--output-format=sarif", cwd=tmp_path, env=env)
+        assert done.returncode == 0
+        assert len(json.loads(done.stdout)["runs"][0]["results"]) == expected
 
 
 def test_two_formats_for_one_place_and_an_unknown_format_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from initadvisor.report import CoverageRow, LayerRow, Problem, Report, Summary, Tool
+from initadvisor.report import CoverageRow, LayerRow, Problem, Report, Summary, Suppressed, Tool
 from initadvisor.rules import Finding, Fix, NotEvaluated, SubjectName, fingerprint
 
 HOSTILE = "a\x1b[31m\r\n::error::[bold]x[/bold]\u202egnp.exe\u200b\x00<b>|`"
@@ -50,6 +50,17 @@ def unreadable(target: str = "broken.onnx") -> Report:
         verdict="not_checked",
         error=Problem(kind="FormatError", message=f"{target} is truncated"),
     )
+
+
+def apart(found: Finding, kind: str = "configuration", reason: str = "meant", origin: str = "x.toml") -> Suppressed:
+    return Suppressed(finding=found, kind=kind, reason=reason, origin=origin)  # type: ignore[arg-type]
+
+
+def accepting(*accepted: Suppressed, findings: tuple[Finding, ...] = (), target: str = "model.onnx") -> Report:
+    made = report(*findings, target=target, suppressed=accepted)
+    known = sum(each.kind == "baseline" for each in accepted)
+    counts = {"suppressed": len(accepted) - known, "baselined": known}
+    return made.model_copy(update={"summary": made.summary.model_copy(update=counts)})
 
 
 def skipped(rule: str, name: str, reason: str) -> NotEvaluated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import sys
@@ -14,22 +15,42 @@ from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
+from initadvisor.report.accepted import lines as accepted_lines
+from initadvisor.report.escape import MAX_MESSAGE
 from initadvisor.report.github import MAX_SHOWN, as_github
 from initadvisor.report.gitlab import as_gitlab
 from initadvisor.report.junit import as_junit
 from initadvisor.report.locate import Place, locate
-from initadvisor.report.markdown import as_markdown
+from initadvisor.report.markdown import as_markdown, as_summary
 from initadvisor.report.model import Report
 from initadvisor.report.sarif import MAX_RESULTS, as_sarif
-from tests.report.samples import HOSTILE, finding, report, skipped, unreadable
+from tests.report.samples import HOSTILE, accepting, apart, finding, report, skipped, unreadable
 
 HOSTILE_MESSAGE = "see [here](evil) {0} ]]> @team ##[error] %0A" + HOSTILE
+HUGE = HOSTILE * 4_000
+"""About 100 kB of one name."""
+
 RUNS: dict[str, list[Report]] = {
     "clean": [report()],
     "failing": [report(finding(), finding("IA102", "conv", "warning"), finding("IA210", "rnn", "info"))],
     "unevaluated": [report(not_evaluated=(skipped("IA101", "a", "no graph"), skipped("IA101", "b", "no graph")))],
     "unreadable": [report(), unreadable(), unreadable(HOSTILE)],
     "hostile": [report(finding(name=HOSTILE, message=HOSTILE_MESSAGE), target=HOSTILE)],
+    "suppressed": [
+        accepting(
+            apart(finding(name="a")),
+            apart(finding(name="b"), "module", HOSTILE_MESSAGE, HOSTILE),
+            apart(finding(name=HOSTILE), "model", "x" * 5000),
+            apart(finding(name="c"), "baseline"),
+            findings=(finding(name="d"),),
+        ),
+        accepting(apart(finding("IA102"), "baseline"), target="other.onnx"),
+    ],
+    "huge names": [
+        report(*(finding(f"IA10{i}", f"{i}{HUGE}", message=f"{HUGE} {i}") for i in range(9)), target=HUGE),
+        unreadable(f"2{HUGE}"),
+    ],
+    "many unreadable": [unreadable(f"{i}.onnx") for i in range(30)],
     "large": [report(*(finding(name=f"layer{i}", severity="warning") for i in range(10_000)), finding(name="last"))],
     "none": [],
 }
@@ -44,10 +65,16 @@ def test_sarif_is_valid_and_within_the_limits(run: list[Report]) -> None:
     text = as_sarif(run)
     Sarif.model_validate_json(text)
     [only] = json.loads(text)["runs"]
-    assert len(only["results"]) == min(sum(len(r.findings) for r in run), MAX_RESULTS)
+    assert len(only["results"]) == min(sum(len(r.findings) + len(r.suppressed) for r in run), MAX_RESULTS)
+    assert sum("suppressions" in row for row in only["results"]) == sum(len(r.suppressed) for r in run)
+    assert len(only["tool"]["driver"]["rules"]) <= 25_000
+    assert len(gzip.compress(text.encode())) < 10 * 10**6
+    if len(only["results"]) < 20:
+        assert len(text) < 100_000
     hashes = [row["partialFingerprints"]["primaryLocationLineHash"] for row in only["results"]]
     assert len(set(hashes)) == len(hashes)
     for row in only["results"]:
+        assert len(row["message"]["text"]) <= 2 * MAX_MESSAGE
         assert only["tool"]["driver"]["rules"][row["ruleIndex"]]["id"] == row["ruleId"]
         [location] = row["locations"]
         place = location["physicalLocation"]
@@ -64,6 +91,44 @@ def test_sarif_keeps_the_gravest_of_too_many_and_says_so() -> None:
     assert "5001" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
+def test_sarif_says_who_accepted_what_and_why() -> None:
+    [run] = json.loads(as_sarif(RUNS["suppressed"]))["runs"]
+    given = [row["suppressions"][0] for row in run["results"] if "suppressions" in row]
+    assert [each["kind"] for each in given] == ["external", "inSource", "inSource", "external", "external"]
+    assert given[0]["justification"] == "meant"
+    assert "in the baseline" in given[3]["justification"]
+    assert "suppressions" not in run["results"][0]
+    assert run["invocations"][0]["executionSuccessful"] is True
+
+
+def test_each_report_of_junit_may_have_a_threshold_of_its_own() -> None:
+    both = [report(finding(severity="warning")), report(finding(severity="warning"))]
+    suites = JUnitXml.fromstring(as_junit(both, ["warning", "error"]).encode())
+    assert [suite.failures for suite in suites] == [1, 0]
+
+
+@pytest.mark.parametrize("room", [0, 199, 200, 1_000, 20_000, 1 << 20])
+def test_a_summary_keeps_within_its_room_and_says_what_is_missing(room: int) -> None:
+    many = [report(target=f"clean{i}") for i in range(200)] + [
+        unreadable("broken.onnx"),
+        report(finding(), target="bad"),
+    ]
+    text = as_summary(many, None, room)
+    assert len(text.encode()) <= room
+    shown = text.count("### ")
+    if 0 < shown < len(many):
+        assert text.startswith("### broken.onnx")
+        assert f"{len(many) - shown} more targets" in text
+    assert (shown == len(many)) is (text == as_markdown(many))
+
+
+def test_what_could_not_be_read_is_annotated_before_what_was_found() -> None:
+    run = [report(*(finding(name=f"n{i}") for i in range(20))), unreadable()]
+    lines = as_github(run).splitlines()
+    assert "title=not checked" in lines[0]
+    assert "11 more of level error; GitHub shows 10 a step" in lines
+
+
 def test_junit_counts_what_it_holds(run: list[Report]) -> None:
     parsed = JUnitXml.fromroot(JUnitXml.fromstring(as_junit(run).encode())._elem)
     suites = list(parsed)
@@ -72,7 +137,8 @@ def test_junit_counts_what_it_holds(run: list[Report]) -> None:
         results = [type(result).__name__ for case in suite for result in case.result]
         assert results.count("Failure") == suite.failures == one.summary.error
         assert results.count("Error") == suite.errors == (one.error is not None)
-        assert results.count("Skipped") == suite.skipped == len({(n.rule, n.reason) for n in one.not_evaluated})
+        silent = len({(n.rule, n.reason) for n in one.not_evaluated}) + len(one.suppressed)
+        assert results.count("Skipped") == suite.skipped == silent
         assert suite.tests == len(list(suite)) >= 1
 
 
@@ -89,6 +155,8 @@ def test_gitlab_has_unique_fingerprints_and_all_that_is_required(run: list[Repor
         assert row["severity"] in {"info", "minor", "major", "critical", "blocker"}
         assert row["location"]["lines"]["begin"] >= 1
         assert not row["location"]["path"].startswith(("/", ".."))
+        assert len(row["description"]) <= MAX_MESSAGE
+        assert not set(row["description"]) & set("\x1b\r\n\u202e\u200b")
 
 
 def test_github_holds_no_command_but_its_own(run: list[Report]) -> None:
@@ -100,6 +168,8 @@ def test_github_holds_no_command_but_its_own(run: list[Report]) -> None:
     for level in ("error", "warning", "notice"):
         assert sum(line.startswith(f"::{level} ") for line in commands) <= MAX_SHOWN
     assert len(commands) >= min(1, sum(len(r.findings) for r in run))
+    assert all(len(line) < 16_384 for line in lines)
+    assert not any(ord(c) < 32 or c in "\u202e\u200b\x7f" for line in lines for c in line)
 
 
 def test_markdown_is_one_table_of_text(run: list[Report]) -> None:
@@ -107,6 +177,7 @@ def test_markdown_is_one_table_of_text(run: list[Report]) -> None:
     kinds = {child.type for token in tokens for child in (token.children or [])} | {token.type for token in tokens}
     assert not kinds & {"link_open", "image", "code_inline", "fence", "html_block", "em_open"}
     groups = sum(len({(f.severity, f.rule) for f in r.findings}) for r in run)
+    assert sum(token.type == "list_item_open" for token in tokens) == sum(len(accepted_lines(r)) for r in run)
     rows = [token for token in tokens if token.type == "tr_open"]
     assert len(rows) == groups + sum(bool(r.findings) for r in run)
     cells = sum(token.type == "td_open" for token in tokens)
