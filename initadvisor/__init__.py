@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # Declared, not imported: these stand above the engine, which reads the version of this package.
     assert_init_ok: Callable[..., Report]
     compare: Callable[..., Any]
+    watch: Callable[..., Any]
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "compare",
     "probe",
     "suppress",
+    "watch",
 ]
 
 _HOMES = {
@@ -56,6 +58,7 @@ _HOMES = {
     "check": "initadvisor.engine",
     "suppress": "initadvisor.frontends.markers",
     "check_data": "initadvisor.engine.data",
+    "watch": "initadvisor.integrations.watching",
 }
 
 

@@ -94,19 +94,18 @@ def _example(model: Any, batch: Any, loss: Any) -> Any:
     return (first.args, dict(first.kwargs)) if first.kwargs else first.args
 
 
-def complaint(reports: Sequence[Report], fail_on: Severity) -> str:
+def complaint(reports: Sequence[Report], fail_on: Severity, what: str = "does not start well") -> str:
     """What is wrong, over several lines; "" where nothing at or above a severity was found and all was checked."""
     bad = [r for r in reports if r.failing(fail_on) or r.verdict == "not_checked"]
-    return "\n\n".join(_lines(report, fail_on) for report in bad)
+    return "\n\n".join(_lines(report, fail_on, what) for report in bad)
 
 
-def _lines(report: Report, fail_on: Severity) -> str:
+def _lines(report: Report, fail_on: Severity, what: str) -> str:
     from initadvisor.report.escape import MAX_NAME, visible
     from initadvisor.report.text import advice_of, coverage_of, ordered, place_of, verdict_of
     from initadvisor.rules.rule import SEVERITIES
 
-    run = "" if report.probe is None else " in a few training steps"
-    lines = [f"{visible(report.target, MAX_NAME)} does not start well{run}: {verdict_of(report)}"]
+    lines = [f"{visible(report.target, MAX_NAME)} {what}: {verdict_of(report)}"]
     if report.verdict == "not_checked":
         lines = [f"{visible(report.target, MAX_NAME)}: {verdict_of(report)}"]
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]

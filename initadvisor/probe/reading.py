@@ -39,12 +39,14 @@ def fill(
     seen.learning_rate = None if rate is None else float(rate)
     gradients.finish()
     if gradients.records:
-        seen.parameters = _parameters(training, gradients)
+        seen.parameters = parameter_steps(gradients, training.optimizer)
 
 
-def _parameters(training: Training, gradients: Gradients) -> ParameterSteps:
+def parameter_steps(gradients: Gradients, optimizer: torch.optim.Optimizer | None) -> ParameterSteps:
+    """What was recorded of the parameters, as plain numbers; without an optimizer all count as held by one."""
     records = gradients.records
-    held = {id(p) for group in training.optimizer.param_groups for p in group["params"]}
+    groups = [{"params": list(gradients.parameters.values())}] if optimizer is None else optimizer.param_groups
+    held = {id(p) for group in groups for p in group["params"]}
     names = list(gradients.parameters)
     nothing = torch.full((len(names),), float("nan"))
 
