@@ -12,13 +12,12 @@ import click
 
 from initadvisor.cli.main import EXIT_OK, debug_option
 from initadvisor.cli.options import (
-    checker_of,
-    configuration_of,
     plan_options,
     reading_options,
     rule_options,
 )
 from initadvisor.cli.output import write
+from initadvisor.cli.runs import one_run
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,9 +50,8 @@ def advise(target: str, **options: Any) -> int:
 
     What holds something learned is left alone, and so is what starts at zero on purpose. TARGET is as for check.
     """
-    settings = configuration_of(options)
-    checker = checker_of(settings, options)
-    plan = plan_of(settings, examined(checker, target, target, options["quiet"]), options)
+    run, checker = one_run(target, options, "initadvisor advise model.onnx")
+    plan = plan_of(run.settings, examined(checker, run.target, run.target, options["quiet"]), options)
     write(_emitted(plan, options), options["output_file"])
     return EXIT_OK
 

@@ -12,13 +12,12 @@ import click
 from initadvisor.cli.advise import examined, plan_of
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
 from initadvisor.cli.options import (
-    checker_of,
-    configuration_of,
     plan_options,
     reading_options,
     rule_options,
 )
 from initadvisor.cli.output import write
+from initadvisor.cli.runs import one_run
 from initadvisor.errors import FormatError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def fix(target: str, **options: Any) -> int:
     from initadvisor.engine.fixing import fixable
     from initadvisor.report.escape import visible
 
-    settings = configuration_of(options)
-    checker = checker_of(settings, options)
+    run, checker = one_run(target, options, "initadvisor fix model.onnx")
+    settings, target = run.settings, run.target
     given = _read_plan(options)
     source = fixable(target, checker.settings.load)
     file: Path = options["output_file"] or source.default_file()

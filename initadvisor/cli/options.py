@@ -13,8 +13,7 @@ from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
     from initadvisor.config import Config
-    from initadvisor.engine import Checker, CheckSettings
-    from initadvisor.engine.checker import Purpose
+    from initadvisor.engine import CheckSettings
 
 
 def _listed(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -171,13 +170,6 @@ _REPLACING = {
     "preset": "--preset",
 }
 _ADDING = {"ignore": "--ignore", "extend_select": "--extend-select", "rules_dirs": "--rules-dir"}
-
-
-def checker_of(settings: Config, options: dict[str, Any], purpose: Purpose = "check") -> Checker:
-    """The checker that a configuration and the options of a command ask for."""
-    from initadvisor.engine import Checker
-
-    return Checker(settings_of(settings, options), purpose=purpose)
 
 
 def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from initadvisor.cli.options import settings_of, with_options
+from initadvisor.cli.options import configuration_of, settings_of, with_options
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ def runs_of(config: Config, given: Sequence[str], options: dict[str, Any], examp
         raise UsageError(f"there is nothing to {example.split()[1]}", hint=f'give a target, such as "{example}"')
     found = [_named(config, text) or text for text in given] or list(config.targets)
     return [_run(config, each, options) for each in found]
+
+
+def one_run(target: str, options: dict[str, Any], example: str) -> tuple[Run, Checker]:
+    """The run of a command that takes one target, and its checker; raises like `runs_of` and `Checkers.of`."""
+    [run] = runs_of(configuration_of(options), (target,), options, example)
+    return run, Checkers().of(run)
 
 
 def _run(config: Config, target: NamedTarget | str, options: dict[str, Any]) -> Run:

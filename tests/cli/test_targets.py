@@ -145,3 +145,16 @@ def test_shown_settings_are_toml_with_their_origin_and_nothing_is_read(project: 
     assert shown["strict = false"] == "default"
     lines = [line for line in done.stdout.splitlines() if not line.startswith("suppress")]
     assert tomllib.loads("\n".join(lines))["input-shapes"] == [[4, 64]]
+
+
+def test_advice_goes_by_name_and_follows_the_settings_of_the_target(project: Path) -> None:
+    mlp(project / "models" / "bad.onnx", gain=0.1, depth=4)
+    _configure(project, "")
+    with (project / "initadvisor.toml").open("a") as end:
+        end.write('preset = "orthogonal"\n')
+    done = here("advise", "bad", "--emit=json", cwd=project)
+    steps = json.loads(done.stdout)["steps"]
+    assert done.returncode == 0
+    assert sum(step["method"] == "orthogonal" for step in steps) >= 3
+    fixed = here("fix", "bad", "-o", "out.onnx", cwd=project)
+    assert (fixed.returncode, (project / "out.onnx").is_file()) == (0, True), fixed.stderr
