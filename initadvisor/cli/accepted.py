@@ -63,13 +63,10 @@ def _unused(reports: Sequence[Report], runs: Sequence[Run], config: Config, opti
     whole = {s.label() for s in config.suppress}
     partial = not {target.name for target in config.targets} <= {run.name for run in runs}
     candidates = dict.fromkeys(label for report in reports for label in report.unused_suppressions)
+    given = [{s.label() for s in run.settings.suppress} for run in runs]
     found = []
     for label in candidates:
-        if label in whole and partial:
-            continue
-        concerned = [
-            r for r, run in zip(reports, runs, strict=True) if label in {s.label() for s in run.settings.suppress}
-        ]
-        if all(label in report.unused_suppressions for report in concerned):
+        used = any(label in own and label not in r.unused_suppressions for r, own in zip(reports, given, strict=True))
+        if not used and not (partial and label in whole):
             found.append(label)
     return found

@@ -41,6 +41,8 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     any, all of them are checked.
     """
     config = configuration_of(options)
+    if options["show_settings"] and not targets and not config.targets:
+        return _show_settings([Run.of_nothing(config, options)])
     runs = runs_of(config, targets, options, "initadvisor check model.onnx")
     if options["show_settings"]:
         return _show_settings(runs)

@@ -31,6 +31,11 @@ class Run:
     settings: Config
     checked: CheckSettings
 
+    @classmethod
+    def of_nothing(cls, config: Config, options: dict[str, Any]) -> Run:
+        """What would govern a target that the configuration does not know."""
+        return _run(config, "any target", options)
+
     def key(self, baseline: Path) -> str:
         """How a baseline file names the target: not by where the command was run, nor by where the checkout lies."""
         if self.name:
@@ -98,7 +103,8 @@ class Checkers:
         for settings, checker in self._made:
             if settings == run.checked:
                 return checker
-        self._made.append((run.checked, Checker(run.checked, purpose=self.purpose)))
+        first = self._made[0][1] if self._made else None
+        self._made.append((run.checked, Checker(run.checked, purpose=self.purpose, like=first)))
         return self._made[-1][1]
 
     @cached_property

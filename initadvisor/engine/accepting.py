@@ -32,6 +32,7 @@ def settle(
     graph: Graph,
     configured: Sequence[Suppression],
     ran: Sequence[Rule],
+    known: Sequence[Rule],
     *,
     obey_model: bool = False,
     today: datetime.date | None = None,
@@ -39,12 +40,13 @@ def settle(
     """The judgement with the findings that count, and the others apart.
 
     configured: suppressions of the project. ran: the rules that judged; a suppression of others is not unused.
+    known: all rules, which suppressions may name by category.
     obey_model: whether those that came with the model's file count too; marks in its code always do.
     """
     written = [_suppression(marker) for marker in graph.markers if marker.from_code]
     foreign = [_suppression(marker) for marker in graph.markers if not marker.from_code]
     trusted = [s for s in (*configured, *written, *(foreign if obey_model else ())) if s is not None]
-    done = suppress(judgement.findings, trusted, ran, today)
+    done = suppress(judgement.findings, trusted, known, today)
     notes = []
     if foreign and not obey_model:
         count = f"{len(foreign)} suppression{'s' if len(foreign) > 1 else ''}"

@@ -68,15 +68,25 @@ class Checker:
     """Settings with their rules compiled once, for as many targets as there are."""
 
     def __init__(
-        self, settings: CheckSettings | None = None, rules: RuleSet | None = None, purpose: Purpose = "check"
+        self,
+        settings: CheckSettings | None = None,
+        rules: RuleSet | None = None,
+        purpose: Purpose = "check",
+        *,
+        like: Checker | None = None,
     ) -> None:
         """Reads the rule files, unless a set is given; raises RuleError or UsageError where they cannot be used.
 
         purpose: only the rules that need nothing else run: a check leaves out those that need a probe or a batch of
             data, unless a selector names them.
+        like: a checker with other settings, whose rules need not be read and compiled again.
         """
         self.settings = settings or CheckSettings()
+        if rules is None and like is not None and tuple(like.settings.rules_dirs) == tuple(self.settings.rules_dirs):
+            rules = like.known
         known = rules if rules is not None else discover(Path(folder) for folder in self.settings.rules_dirs)
+        self.known = known
+        self._compiled: dict[int, CompiledRule] = like._compiled if like is not None else {}
         chosen = select(
             known,
             select=self.settings.select,
@@ -94,7 +104,10 @@ class Checker:
         """The rules with their expressions checked; raises RuleError for a name or type that does not fit."""
         from initadvisor.engine.look import vocabulary
 
-        return [CompiledRule(rule, vocabulary()) for rule in self.rules]
+        for rule in self.rules:
+            if id(rule) not in self._compiled:  # a compiled rule holds its rule, so that no other gets that identity
+                self._compiled[id(rule)] = CompiledRule(rule, vocabulary())
+        return [self._compiled[id(rule)] for rule in self.rules]
 
     def examine(self, target: Any, *, load: LoadOptions | None = None, progress: Progress | None = None) -> Examination:
         """Load, look and judge: a path, a reference such as "torchvision:resnet50", or a torch module.
@@ -119,7 +132,7 @@ class Checker:
     def settle(self, judgement: Judgement, graph: Graph) -> tuple[Judgement, Accepted]:
         """The findings that count, and those that the settings or the model's own marks accept."""
         obey = self.settings.model_suppressions
-        return settle(judgement, graph, self.settings.suppressions, self.rules, obey_model=obey)
+        return settle(judgement, graph, self.settings.suppressions, self.rules, list(self.known), obey_model=obey)
 
     def check(
         self,

@@ -10,6 +10,8 @@ from initadvisor.report.phrases import Say, english
 from initadvisor.rules.finding import SubjectName
 
 MAX_PLACES = 8
+MAX_LINES = 40
+"""Suppressions that a report for people lists."""
 
 
 def accepted(apart: Suppressed) -> str:
@@ -30,7 +32,7 @@ def tally(report: Report, say: Say = english) -> str:
 
 
 def lines(report: Report) -> list[str]:
-    """Every suppression that was used, with the rule and the subjects that it covers; the baseline is only counted."""
+    """Each suppression that was used, with the rule and the subjects that it covers; the baseline is only counted."""
     apart = sorted((s for s in report.suppressed if s.kind != "baseline"), key=_group)
     found = []
     for _, group in groupby(apart, key=_group):
@@ -38,7 +40,8 @@ def lines(report: Report) -> list[str]:
         places = ", ".join(_place(each.finding.subject) for each in members[:MAX_PLACES])
         more = f" and {len(members) - MAX_PLACES} more" if len(members) > MAX_PLACES else ""
         found.append(f"{members[0].finding.rule} on {places}{more} is {accepted(members[0])}")
-    return found
+    left = len(found) - MAX_LINES
+    return found if left <= 0 else [*found[:MAX_LINES], f"and {left} more suppressions (json output lists all)"]
 
 
 def _group(apart: Suppressed) -> tuple[str, str, str, str]:

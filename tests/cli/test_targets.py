@@ -158,3 +158,10 @@ def test_advice_goes_by_name_and_follows_the_settings_of_the_target(project: Pat
     assert sum(step["method"] == "orthogonal" for step in steps) >= 3
     fixed = here("fix", "bad", "-o", "out.onnx", cwd=project)
     assert (fixed.returncode, (project / "out.onnx").is_file()) == (0, True), fixed.stderr
+
+
+def test_settings_are_shown_without_any_target_too(tmp_path: Path) -> None:
+    done = here("check", "--show-settings", "--preview", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("# any target\n# configuration: none\n")
+    assert "preview = true" in done.stdout

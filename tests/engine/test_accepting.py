@@ -29,7 +29,7 @@ def _graph(*markers: Marker) -> Graph:
 def test_configuration_and_code_are_obeyed_and_a_file_only_on_request() -> None:
     graph = _graph(Marker(("a",), "mine", from_code=True), Marker(("b",), "theirs"))
     for obey, left in ((False, ["b"]), (True, [])):
-        judgement, accepted = settle(FOUND, graph, (), RULES, obey_model=obey, today=TODAY)
+        judgement, accepted = settle(FOUND, graph, (), RULES, RULES, obey_model=obey, today=TODAY)
         assert [f.subject.name for f in judgement.findings] == left
         assert judgement.ok == FOUND.ok
         assert len(judgement.findings) + len(accepted.suppressed) == len(FOUND.findings)
@@ -43,10 +43,20 @@ def test_unused_speaks_of_rules_that_ran_alone_and_expired_of_what_would_have_co
         Suppression(("a",), "over", expires=TODAY - datetime.timedelta(days=1)),
     ]
     ran = [rule for rule in RULES if rule.id.startswith("IA1")]
-    judgement, accepted = settle(FOUND, _graph(), given, ran, today=TODAY)
+    judgement, accepted = settle(FOUND, _graph(), given, ran, RULES, today=TODAY)
     assert len(judgement.findings) == 2
     assert accepted.unused == ("every rule on z (configuration)",)
     assert accepted.expired == ("every rule on a (configuration)",)
+
+
+def test_a_checker_like_another_judges_as_one_of_its_own(tmp_path: Path) -> None:
+    path, first = poisoned(tmp_path / "m.onnx", gain=0.1), Checker()
+    first.check(path)
+    graded = CheckSettings(severity={"IA001": "info"}, params={"IA101.low": 0.01})
+    alone, like = Checker(graded).check(path), Checker(graded, like=first)
+    assert like.check(path) == alone
+    assert like.known is first.known
+    assert first.check(path).summary.error > alone.summary.error
 
 
 def test_a_misspelt_rule_is_refused_before_anything_is_read() -> None:
