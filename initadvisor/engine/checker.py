@@ -85,7 +85,7 @@ class Checker:
         if rules is None and like is not None and tuple(like.settings.rules_dirs) == tuple(self.settings.rules_dirs):
             rules = like.known
         known = rules if rules is not None else discover(Path(folder) for folder in self.settings.rules_dirs)
-        self.known = known
+        self.known: RuleSet = known
         self._compiled: dict[int, CompiledRule] = like._compiled if like is not None else {}
         chosen = select(
             known,

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from initadvisor.engine.fixing import is_fixable
-from initadvisor.rules.vocabulary import clean_text
+from initadvisor.report.escape import visible
 
 if TYPE_CHECKING:
     from initadvisor.engine.checker import CheckSettings
@@ -28,7 +28,7 @@ def fix_command(target: Any, settings: CheckSettings, load: LoadOptions) -> str 
     words += ["--allow-pickle"] if load.allow_pickle else []
     words += ["--allow-external-symlinks"] if load.allow_external_symlinks else []
     command = shlex.join(words)
-    return command if clean_text(command) == command else None
+    return command if visible(command) == command else None
 
 
 def _rules(settings: CheckSettings) -> list[str]:
