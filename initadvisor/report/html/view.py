@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from initadvisor.report.accepted import lines
 from initadvisor.report.html.figures import Figure, figures_of
 from initadvisor.report.html.findings import Group, groups_of
 from initadvisor.report.html.flow import Block, blocks_of
@@ -48,6 +49,7 @@ class ReportView:
     weights: Weights
     blocks: list[Block]
     suppressed: int
+    accepted: list[str]
     full: bool = True
 
 
@@ -74,7 +76,8 @@ def view_of(report: Report, index: int, of: int, rules: Mapping[str, Rule], why:
         table=table_of(report, marks, share if full else 10**9),
         weights=weights_of(report, marks, share) if full else Weights([], [], 0),
         blocks=blocks_of(report, marks, share) if full else [],
-        suppressed=int(getattr(report.summary, "suppressed", 0) or 0),
+        suppressed=report.summary.suppressed,
+        accepted=lines(report),
         full=full,
     )
 
