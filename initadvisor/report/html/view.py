@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from initadvisor.report.accepted import lines
 from initadvisor.report.html.figures import Figure, figures_of
 from initadvisor.report.html.findings import Group, groups_of
 from initadvisor.report.html.flow import Block, blocks_of
 from initadvisor.report.html.marks import Marks
 from initadvisor.report.html.table import LayerTable, table_of
 from initadvisor.report.html.weights import Weights, weights_of
-from initadvisor.report.model import Report
-from initadvisor.report.text import sentence, verdict_of
+from initadvisor.report.model import Report, Suppressed
+from initadvisor.report.text import place_of, sentence, verdict_of
 from initadvisor.rules.rule import SEVERITIES, Rule, Severity
 
 MAX_REASONS = 40
+MAX_SUPPRESSED = 100
 MAX_TARGETS = 200
 """Targets of one page that are shown in full; the others have their line in the table at the top."""
 
@@ -29,6 +29,17 @@ class Reason:
     rule: str
     reason: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A finding that somebody suppressed, and why."""
+
+    rule: str
+    place: str
+    reason: str
+    origin: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,8 @@ class ReportView:
     table: LayerTable
     weights: Weights
     blocks: list[Block]
-    suppressed: int
-    accepted: list[str]
+    suppressed: list[Accepted]
+    more_suppressed: int
     full: bool = True
 
 
@@ -58,6 +69,7 @@ def view_of(report: Report, index: int, of: int, rules: Mapping[str, Rule], why:
     full = index < MAX_TARGETS
     share = max(1, min(of, MAX_TARGETS)) if full else MAX_TARGETS
     key = f"t{index}"
+    accepted = max(5, MAX_SUPPRESSED // share)
     marks = Marks.of(report)
     groups, left_out = groups_of(report, key, rules, why, share) if full else ([], 0)
     reasons = Counter((row.rule, row.reason) for row in report.not_evaluated)
@@ -76,10 +88,16 @@ def view_of(report: Report, index: int, of: int, rules: Mapping[str, Rule], why:
         table=table_of(report, marks, share if full else 10**9),
         weights=weights_of(report, marks, share) if full else Weights([], [], 0),
         blocks=blocks_of(report, marks, share) if full else [],
-        suppressed=report.summary.suppressed,
-        accepted=lines(report),
+        suppressed=[_accepted(one) for one in report.suppressed[:accepted]],
+        more_suppressed=max(0, len(report.suppressed) - accepted),
         full=full,
     )
+
+
+def _accepted(one: Suppressed) -> Accepted:
+    place = place_of(one.finding.subject) or "the whole model"
+    origin = f"{one.kind} ({one.origin})" if one.origin else one.kind
+    return Accepted(one.finding.rule, place, one.reason, origin, one.expires.isoformat() if one.expires else "")
 
 
 def verdict_sentence(report: Report, marks: Marks) -> str:
