@@ -71,7 +71,10 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"arrays of the format {version} are not read")
-    shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
+    try:
+        shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
+    except Exception as error:  # numpy parses the header as Python source: whatever its parser raises
+        raise ValueError(f"an array's header cannot be parsed ({type(error).__name__})") from error
     return tuple(int(size) for size in shape), bool(fortran), dtype
 
 

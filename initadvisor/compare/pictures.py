@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from initadvisor.compare.model import Comparison, InitResult, LayerRecord
 from initadvisor.report.svg import Series, histogram, line_plot
@@ -121,6 +122,22 @@ def histograms(comparison: Comparison, *, end: bool = False) -> list[tuple[InitR
         if layers:
             rows.append((result, [_cell(result, layer) for layer in picked(layers)]))
     return rows
+
+
+def save(comparison: Comparison, folder: Path, prefix: str) -> list[Path]:
+    """Write the pictures of a comparison as SVG files of their own; gives the files."""
+    sheets = {
+        "learning": learning_curves(comparison, standalone=True),
+        "signal": signal(comparison, standalone=True),
+        "gradient": gradient(comparison, standalone=True),
+        "activations": histogram_sheet(comparison),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, picture in sheets.items():
+        files.append(folder / f"{prefix}_{name}.svg")
+        files[-1].write_text(picture + "\n", encoding="utf-8")
+    return files
 
 
 def histogram_sheet(comparison: Comparison, *, end: bool = False) -> str:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,12 +66,12 @@ def run(target: Any, inits: Sequence[Init], data: Data, settings: Settings, tell
             module = unwrap(subject.make(seed))
             _check(module, subject.name)
             device = choose(settings.device, module)
-            with warnings.catch_warnings(), Untouched([module]) as kept, torch.enable_grad():
+            with warnings.catch_warnings(), torch.enable_grad():
                 warnings.simplefilter("ignore")
-                _repeatable()
                 if work is None:
-                    work = _prepare(module, subject, inits, data, settings, device, tell)
-                _runs_of_seed(module, kept, inits, data, settings, seed, work, tell)
+                    with Untouched([module]):
+                        work = _prepare(module, subject, inits, data, settings, device, tell)
+                _runs_of_seed(module, inits, data, settings, seed, work, tell)
             if work.interrupted:
                 break
     except KeyboardInterrupt:
@@ -83,7 +84,6 @@ def run(target: Any, inits: Sequence[Init], data: Data, settings: Settings, tell
 
 def _runs_of_seed(
     module: torch.nn.Module,
-    kept: Untouched,
     inits: Sequence[Init],
     data: Data,
     settings: Settings,
@@ -100,21 +100,14 @@ def _runs_of_seed(
             continue
         stage = f"{init.name}, learning rate {rate:g}" + (f", seed {seed}" if len(settings.seeds) > 1 else "")
         tell(stage, done, total)
-        kept.rewind()
-        module.to(work.device)
+        step_done = partial(_told, tell, stage, done, total)
+        one = Run(module, work.inputs, data.task, settings, rate, seed, work.spots, step_done)
         try:
-            work.starts[init.name](module, seed, work.inputs)
-            one = Run(
-                module,
-                work.inputs,
-                data.task,
-                settings,
-                rate,
-                seed,
-                work.spots,
-                lambda step, stage=stage, done=done: tell(stage, done + step, total),  # type: ignore[misc]
-            )
-            found = one.train()
+            with Untouched([module]):
+                module.to(work.device)
+                _repeatable()
+                work.starts[init.name](module, seed, work.inputs)
+                found = one.train()
         except TargetCodeError:
             raise
         except InitAdvisorError as error:
@@ -125,6 +118,10 @@ def _runs_of_seed(
         if found.outcome == "interrupted":
             work.interrupted = True
             return
+
+
+def _told(tell: Tell, stage: str, before: int, total: int, step: int) -> None:
+    tell(stage, before + step, total)
 
 
 def _pairs(inits: Sequence[Init], settings: Settings) -> Iterator[tuple[Init, float]]:

@@ -18,7 +18,7 @@ from initadvisor.errors import UsageError
 from initadvisor.frontends.options import LoadOptions
 from initadvisor.frontends.torch_module.load import load
 from initadvisor.graph import Graph, Layer
-from initadvisor.initializers import InitSpec
+from initadvisor.initializers import InitSpec, Key
 from initadvisor.initializers.recipes.places import in_blocks
 from initadvisor.plan import Plan, PlanStep
 
@@ -66,7 +66,10 @@ def start_of(init: Init, reading: Reading) -> tuple[Start, str]:
 
 
 def _apply(module: torch.nn.Module, plan: Plan) -> None:
-    apply(module, plan)
+    try:
+        apply(module, plan)
+    except ValueError as error:  # of numpy, where a method does not fit a shape
+        raise UsageError(f"a weight cannot be drawn so: {error}") from error
 
 
 def _lsuv(module: torch.nn.Module, seed: int, inputs: Inputs) -> None:
@@ -86,7 +89,7 @@ def _plan(graph: Graph, spec: InitSpec) -> tuple[Plan, list[str]]:
             continue
         own = in_blocks(layer, spec)
         try:
-            own.std(weight.shape, layer.layout)
+            _fits(own, weight.shape, layer)
         except UsageError as error:
             first = first or error
             left.append(layer.name)
@@ -97,6 +100,17 @@ def _plan(graph: Graph, spec: InitSpec) -> tuple[Plan, list[str]]:
     if not steps:
         raise first or UsageError("the model has no trained matrix or kernel that was understood")
     return Plan(graph.target, tuple(steps.values())), left
+
+
+def _fits(spec: InitSpec, shape: tuple[int, ...], layer: Layer) -> None:
+    """Raise UsageError where a method does not fit a weight."""
+    try:
+        spec.std(shape, layer.layout)
+        if spec.entry.kind == "array":  # what makes matrices of a form of its own is known to fit when it has
+            spec.draw(shape, Key(0, layer.name), layer.layout)
+    except ValueError as error:
+        text = f"{spec.method} does not fit a weight of shape {'x'.join(map(str, shape))}"
+        raise UsageError(text, hint=str(error).partition(" with ")[0]) from error
 
 
 def _step(graph: Graph, name: str, spec: InitSpec, layer: Layer) -> PlanStep:

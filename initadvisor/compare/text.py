@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SLIM, LEAST_FOR_CURVES, NARROW, WIDE = 32, 50, 64, 84
 """Columns from which the table shows the steps to the target, curves, the training loss, the learning rate."""
 
+LEAST_FOR_ENDS = 46
+"""Columns from which a row over the layers ends with its first and last value in figures."""
+
 LONGEST_NAME = 32
 SHOWN_LAYERS = 3
 """Layers whose histograms are shown: the first, the middle one, the last before the output."""
@@ -164,12 +167,13 @@ def _by_layer(
 ) -> list[str]:
     """A row an init on one scale: the marks of all are made at once."""
     label = _label(shown, columns)
-    room = max(6, min(60, columns - label - 26))
+    with_ends = columns >= LEAST_FOR_ENDS
+    room = max(4, min(60, columns - label - (26 if with_ends else 3)))
     rows = [_picked([figure(layer) or 0.0 for layer in result.shown.start], room) for result in shown if result.shown]
     marks = curve([value for row in rows for value in row], sum(map(len, rows)), blocks=blocks)
     lines, at = fill(title, columns), 0
     for result, row in zip(shown, rows, strict=True):
-        ends = f"{row[0]:.2g} to {row[-1]:.2g}" if row else ""
+        ends = f"{row[0]:.2g} to {row[-1]:.2g}" if row and with_ends else ""
         lines.append(f"  {_name(result, label):<{label}} {marks[at : at + len(row)]}  {ends}")
         at += len(row)
     return [*lines, ""]
@@ -218,7 +222,8 @@ def _gradient(layer: LayerRecord) -> float | None:
 
 
 def _label(shown: Sequence[InitResult], columns: int) -> int:
-    return min(max(len(_name(result)) for result in shown), LONGEST_NAME if columns >= WIDE else 12)
+    longest = LONGEST_NAME if columns >= WIDE else 12 if columns >= SLIM else 8
+    return min(max(len(_name(result)) for result in shown), longest)
 
 
 def _name(result: InitResult, limit: int = 200) -> str:
