@@ -149,10 +149,10 @@ def histogram_sheet(comparison: Comparison, *, end: bool = False) -> str:
         body.append(_shifted(heading(result.name, columns * CELL[0]), 0, top - 4))
         for column, cell in enumerate(cells):
             x = column * CELL[0]
-            body.append(_shifted(heading_small(f"{cell.layer}  {cell.note}"), x, top + 24))
+            body.append(_shifted(heading_small(_over(cell)), x, top + 36))
             if cell.picture:
-                body.append(cell.picture.replace("<svg ", f'<svg x="{x:g}" y="{top + 32:g}" ', 1))
-        top += CELL[1] + 48
+                body.append(cell.picture.replace("<svg ", f'<svg x="{x:g}" y="{top + 40:g}" ', 1))
+        top += CELL[1] + 56
     title = f"Activations {'after' if end else 'before'} training"
     told = "; ".join(f"{r.name}: {', '.join(c.layer for c in cells)}" for r, cells in rows)
     return root(columns * CELL[0], top, title, told, [heading(title, columns * CELL[0]), *body], standalone=True)
@@ -163,6 +163,10 @@ def heading_small(text: str) -> str:
     from initadvisor.report.svg.markup import fitted, label
 
     return label(fitted(text, CELL[0] - 20, 11), 12, 0, size=11)
+
+
+def _over(cell: Cell) -> str:
+    return f"layer {cell.layer}" + (f": {cell.note}" if cell.note else "")
 
 
 def _shifted(markup: str, x: float, y: float) -> str:
