@@ -25,7 +25,7 @@ RATES = (0.003, 0.03, 0.3)
 
 CAUSES = ("none", "initialization", "learning_rate", "data_scale", "head", "architecture")
 
-COUNTS = {"mlp": 120, "cnn": 45, "resnet": 45, "rnn": 35, "lstm": 25, "transformer": 45, "autoencoder": 40}
+COUNTS = {"mlp": 120, "cnn": 45, "resnet": 45, "rnn": 35, "lstm": 20, "transformer": 45, "autoencoder": 40}
 """Cases of each family."""
 
 SHORT = {"mlp": 10, "cnn": 3, "resnet": 3, "rnn": 2, "lstm": 2, "transformer": 4, "autoencoder": 2}
@@ -65,8 +65,8 @@ _DEPTHS = {
     "mlp": (2, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 100),
     "cnn": (2, 3, 4, 6, 8, 10, 12, 16),
     "resnet": (1, 2, 3, 4, 6, 8),
-    "rnn": (1, 1, 2, 3),
-    "lstm": (1, 1, 2),
+    "rnn": (1, 1, 1, 2, 3),
+    "lstm": (1, 1, 1, 2),
     "transformer": (1, 1, 2, 3, 4, 6),
     "autoencoder": (2, 4, 6, 8, 12, 16, 24),
 }
@@ -158,7 +158,7 @@ def _case(family: str, index: int) -> Case:
         norm=norm,
         residual=residual,
         squeeze=squeeze,
-        steps=draw(key, "steps", (8, 8, 8, 16)) if family in ("rnn", "lstm") else 0,
+        steps=draw(key, "steps", (8, 8, 8, 8, 16)) if family in ("rnn", "lstm") else 0,
         recipe=recipe,
         fault=fault,
         rates=tuple(rates),

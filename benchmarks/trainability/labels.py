@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -21,6 +22,7 @@ OF_LINEAR = 0.9
 """Share of what linear least squares explains of the training targets, for a regression."""
 
 
+@cache
 def goal(data: str) -> float:
     """The training score from which a network on this data counts as trained."""
     found = load(data)
@@ -29,6 +31,7 @@ def goal(data: str) -> float:
     return EXPLAINED if found.task == "image" else OF_LINEAR * linear_score(data)
 
 
+@cache
 def constant(data: str) -> float:
     """The training score of the best answer that does not look at the input."""
     found = load(data)

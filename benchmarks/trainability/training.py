@@ -17,19 +17,20 @@ from torch.func import functional_call, replace_all_batch_norm_modules_, stack_m
 
 from .cases import RATES, SEEDS, Case, build, data
 from .data import score
+from .labels import constant, goal
 from .networks import Recurrent
 
 STEPS = 300
 MOMENTUM = 0.9
-LEARNED = 0.97
-"""Training accuracy at which a classifier is left alone after it has held twice."""
+LEARNED = 0.05
+"""A replica whose training score is this much above the goal at two looks in a row is left alone."""
 
-HOPELESS = 150
-"""A classifier that is no better after this many steps than one class for all, and whose loss has not fallen by 2%
-since the first look, is left alone."""
+HOPELESS = 100
+"""So is one that is no better after this many steps than a constant answer (by 0.02), and whose loss has not fallen by
+2% since the first look."""
 
 BATCH = 32
-_LOOKS = (25, 50, 100, 150, 200, 250, 300)
+_LOOKS = (25, 50, 75, 100, 150, 200, 250, 300)
 """Steps after which the score on the whole training part is taken."""
 
 
@@ -94,12 +95,22 @@ def _plain(module: nn.Module) -> nn.Module:
     for part in module.modules():
         if isinstance(part, Recurrent):
             part.unrolled = True
+        if type(part) is nn.Linear:
+            part.__class__ = _Flat
     return module.train()
+
+
+class _Flat(nn.Linear):
+    """A linear layer over all positions at once: vmap would hand each sample a copy of the weight."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
 
 class _Stack:
     def __init__(self, case: Case, replicas: list[nn.Module], curves: list[Curve]) -> None:
         self.data, self.curves = data(case), curves
+        self.goal, self.constant = goal(case.data), constant(case.data)
         self.size = min(BATCH, len(self.data.inputs))
         self.parameters, self.buffers = stack_module_state(replicas)
         self.velocity = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
@@ -174,14 +185,11 @@ class _Stack:
             self._keep(stay)
 
     def _settled(self, curve: Curve) -> bool:
-        """Whether more steps of a classifier would say nothing new."""
-        if self.data.task != "classes":
-            return False
-        if len(curve.scores) > 1 and min(value for _, value in curve.scores[-2:]) >= LEARNED:
+        """Whether more steps would say nothing new."""
+        if len(curve.scores) > 1 and min(value for _, value in curve.scores[-2:]) >= self.goal + LEARNED:
             return True
-        common = float(self.data.targets.bincount().max()) / len(self.data.targets)
         flat = curve.losses[-1] > 0.98 * curve.losses[0]
-        return curve.steps >= HOPELESS and flat and max(value for _, value in curve.scores) <= common + 0.02
+        return curve.steps >= HOPELESS and flat and max(value for _, value in curve.scores) <= self.constant + 0.02
 
     def _scores(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         output = self._forward(self.parameters, inputs.expand(len(self.alive), *inputs.shape))
