@@ -108,6 +108,7 @@ def fitted(plan: Plan, examined: Examination, *, include_trained: bool = False) 
 
     Raises UsageError where it names a parameter that the target does not have, or has in another shape.
     """
+    from initadvisor.plan.flagged import broken_by
     from initadvisor.plan.intent import Intent
 
     graph = examined.graph
@@ -119,7 +120,8 @@ def fitted(plan: Plan, examined: Examination, *, include_trained: bool = False) 
             raise UsageError(
                 f"the plan names {step.parameter!r}, which {graph.target} {has}", hint="make the plan from this target"
             )
-    intent = Intent(graph, examined.view.measured, include_trained)
+    broken = broken_by(graph, examined.judgement.findings)
+    intent = Intent(graph, examined.view.measured, include_trained, broken)
     steps = tuple(
         replace(step, spec=None, reason=TRAINED)
         if step.spec is not None and not include_trained and intent.trained(names[step.parameter].name)

@@ -10,7 +10,7 @@ from initadvisor.graph import Graph, Layer, Layout, Parameter
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import Choice, Choices
 from initadvisor.plan.defaults import balanced_weights, default_choices
-from initadvisor.plan.flagged import by_parameter
+from initadvisor.plan.flagged import broken_by, by_parameter
 from initadvisor.plan.intent import Intent
 from initadvisor.plan.moments import at_moments
 from initadvisor.plan.policy import Override, decide
@@ -46,8 +46,9 @@ def advise(
     asked = preset_choices(graph, preset, params)
     defaults = {name: choice for name, choice in chosen.items() if name not in asked}
     chosen |= asked
-    intent = Intent(graph, measured, include_trained)
+    findings = tuple(findings)
     flagged, noticed = by_parameter(graph, findings)
+    intent = Intent(graph, measured, include_trained, broken_by(graph, findings))
     overrides = tuple(policy)
     steps = []
     for parameter in graph.parameters.values():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import sqrt
 
-from initadvisor.graph import Graph, Layer
+from initadvisor.errors import UsageError
+from initadvisor.graph import Activation, Graph, Layer
 from initadvisor.initializers import InitSpec
 from initadvisor.initializers.recipes import RECIPES, Choice, Choices
 from initadvisor.initializers.recipes.places import Branch, branches, in_blocks, unit_norms, zero_biases
+from initadvisor.ops.gains import moments
 from initadvisor.plan.balance import balanced, stacked
 from initadvisor.plan.critical import critical, is_saturating
 from initadvisor.plan.gains import recommended_gain
@@ -23,6 +25,9 @@ VERY_DEEP = 30
 LARGEST = 2.0e10
 """Multiplications that orthogonalising a matrix may take, some seconds. Wider layers need it less: the noise that
 independent weights add is the sum of the inverse widths (Hanin and Rolnick 2018, arXiv 1803.01719)."""
+
+_SUBTRACTING = ("batch_norm", "instance_norm")
+"""Norms that take from each unit its own mean."""
 
 RECTIFIERS = {"relu": 0.0, "relu6": 0.0, "leaky_relu": 0.01, "prelu": 0.25}
 _NO_STREAM = ("head", "router", "lora_a", "lora_b", "squeeze_excite", "modulation")
@@ -42,6 +47,7 @@ def default_choices(graph: Graph) -> Choices:
             chosen |= _critical_bias(layer, place.get(layer.name, (1, 1))[1])
         if choice is not None:
             chosen[layer.weight] = choice
+    chosen |= _mean_free(graph)
     chosen |= RECIPES["recurrent"](graph)
     chosen |= _residual(graph, chosen)
     return chosen | balanced(graph, chosen, _plain_layers(graph, place))
@@ -105,6 +111,44 @@ def _linear(layer: Layer, place: int, length: int) -> Choice:
         return Choice(in_blocks(layer, InitSpec("lecun_normal")), reason)
     spec = InitSpec("variance_scaling", {"scale": gain * gain, "mode": "fan_in", "distribution": "normal"})
     return Choice(in_blocks(layer, spec), reason)
+
+
+def _mean_free(graph: Graph) -> Choices:
+    """Rows that sum to zero where a layer or group norm would amplify little but the mean of what comes in.
+
+    Behind a sigmoid the mean, the same for every sample, is most of the signal. Batch norm subtracts it from each
+    unit; other norms subtract the mean over units, which rows of different sums have made into a pattern that all
+    samples share, and what tells them apart shrinks by the same factor from layer to layer.
+    """
+    layers = {layer.name: layer for layer in graph.layers}
+    found: Choices = {}
+    for layer in graph.layers:
+        norm = layers.get(layer.norm_after or "")
+        before = [layers[name] for name in layer.attrs.get("previous", ()) if name in layers]
+        if layer.kind != "linear" or layer.weight is None or layer.role in _NO_STREAM or norm is None or not before:
+            continue
+        if norm.op in _SUBTRACTING or layer.groups > 1 or _work(layer) > LARGEST:
+            continue
+        if all(_mostly_mean(one.activation) for one in before):
+            spec = InitSpec("orthogonal", {"gain": 1.0, "unit_variance": True, "centred": True})
+            reason = f"rows that sum to zero keep the mean behind {_name(before[0])} out of {norm.name}"
+            found[layer.weight] = Choice(in_blocks(layer, spec), reason)
+    return found
+
+
+def _name(layer: Layer) -> str:
+    return layer.activation.name if layer.activation is not None else layer.op
+
+
+def _mostly_mean(activation: Activation | None) -> bool:
+    """Whether more than half of the second moment behind an activation is its mean's, at unit pre-activations."""
+    if activation is None or activation.gated:
+        return False
+    try:
+        found = moments(activation.name, 1.0, **dict(activation.params))
+    except UsageError:
+        return False
+    return found.mean**2 > 0.5 * found.second
 
 
 def _work(layer: Layer) -> float:

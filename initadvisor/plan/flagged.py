@@ -41,6 +41,12 @@ def by_parameter(graph: Graph, findings: Iterable[Finding]) -> tuple[Rules, Rule
     return flagged, noticed
 
 
+def broken_by(graph: Graph, findings: Iterable[Finding]) -> frozenset[str]:
+    """The parameters that findings of level error are about: each itself, and what the fault is spread over."""
+    flagged, noticed = by_parameter(graph, (f for f in findings if f.severity == "error"))
+    return frozenset((*flagged, *noticed))
+
+
 def _add(table: Rules, name: str, rule: str) -> None:
     if rule not in table.get(name, ()):
         table[name] = (*table.get(name, ()), rule)

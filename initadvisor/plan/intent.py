@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from math import log
 from typing import TYPE_CHECKING
 
 from initadvisor.graph import Graph, Layer, Parameter
@@ -13,10 +14,27 @@ if TYPE_CHECKING:
 _ZERO_ROLES = frozenset({"head", "lora_b", "modulation", "router", "gate", "layer_scale"})
 
 
-class Intent:
-    """Why a parameter should be left as it is, asked one at a time."""
+LEAST_PRIOR = 1e-7
+"""Smallest prior probability that a bias is taken to state: the spacing of float32 at 1. Larger biases are faults."""
 
-    def __init__(self, graph: Graph, measured: Mapping[str, TensorFacts], include_trained: bool) -> None:
+_REPEATED = 0.5
+"""From this share of equal units on, a weight cannot be a learned one, however little it looks like a draw."""
+
+
+class Intent:
+    """Why a parameter should be left as it is, asked one at a time.
+
+    broken: parameters that findings of level error are about. In a network whose other weights are drawn, one of them
+    that does not look drawn is at fault, rather than learned.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        measured: Mapping[str, TensorFacts],
+        include_trained: bool,
+        broken: Container[str] = frozenset(),
+    ) -> None:
         self.measured = measured
         self.include_trained = include_trained
         self.owner: dict[str, tuple[Layer, bool]] = {}
@@ -29,6 +47,8 @@ class Intent:
         matrices = [layer.weight for layer in graph.layers if layer.kind in ("linear", "recurrent", "embedding")]
         known = [n for n in matrices if n is not None and n in measured and measured[n].draw is not None]
         self._learned = bool(known) and sum(name in self._trained for name in known) * 2 > len(known)
+        if not self._learned:
+            self._trained = {n for n in self._trained if n not in broken and not _repeats(measured[n])}
 
     def trained(self, parameter: str) -> bool | None:
         """Whether a parameter holds something learned; None where that cannot be told."""
@@ -64,7 +84,8 @@ class Intent:
     def _constant(layer: Layer, is_weight: bool, value: float) -> str | None:
         """Constants that somebody chose: zero heads, zero branch ends, LayerScale, prior biases."""
         if not is_weight:
-            return "a prior bias of the head" if layer.role == "head" and value else None
+            states_prior = 0.0 < abs(value) <= -log(LEAST_PRIOR)
+            return "a prior bias of the head" if layer.role == "head" and states_prior else None
         if layer.kind in ("scale", "table"):
             return f"a {layer.role or 'scale'} that starts at {value:g}"
         if value == 0.0:
@@ -73,3 +94,7 @@ class Intent:
             if layer.residual_role == "branch_end" and layer.kind in ("linear", "norm"):
                 return "a zero branch end: the block starts as the identity"
         return None
+
+
+def _repeats(facts: TensorFacts) -> bool:
+    return facts.duplicate_rows is not None and facts.duplicate_rows >= _REPEATED

@@ -257,3 +257,51 @@ def test_advice_is_cheap():
     plan = advise(graph)
     assert time.perf_counter() - start < 2.0
     assert len(plan) == 2002
+
+
+@pytest.mark.parametrize(("value", "method"), [(-4.595, "keep"), (-16.0, "keep"), (50.0, "zeros"), (-20.0, "zeros")])
+def test_a_head_bias_states_a_prior_only_where_float32_knows_such_a_probability(value, method):
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+    nn.init.constant_(model[2].bias, value)
+    assert plan_of(model, (2, 8)).step("2.bias").method == method
+
+
+def odd_one_out() -> nn.Sequential:
+    """A drawn network, one weight of which has an element of 10,000 and looks like no draw."""
+    torch.manual_seed(0)
+    model = mlp(6, nn.Tanh)
+    with torch.no_grad():
+        model[4].weight[0, 0] = 1e4
+    return model
+
+
+def test_a_single_layer_that_looks_like_no_draw_is_learned_unless_an_error_is_about_it():
+    model = odd_one_out()
+    assert plan_of(model, (2, 32)).step("4.weight").reason.startswith("trained")
+    assert plan_of(model, (2, 32), findings=[finding("4.weight", "4", "warning")]).step("4.weight").method == "keep"
+    step = plan_of(model, (2, 32), findings=[finding("4.weight", "4")]).step("4.weight")
+    assert step.method == "orthogonal"
+    assert step.safe
+
+
+def test_a_weight_of_a_drawn_network_whose_units_are_equal_is_not_learned():
+    torch.manual_seed(0)
+    model = mlp(6, nn.Tanh, width=16)
+    with torch.no_grad():
+        model[4].weight.copy_(model[4].weight[:1].expand(16, 16).clone())
+    assert plan_of(model, (2, 16)).step("4.weight").method == "orthogonal"
+
+
+@pytest.mark.parametrize("norm", ["layer", "group", "batch"])
+def test_rows_sum_to_zero_between_a_sigmoid_and_a_norm_over_units(norm):
+    norms = {
+        "layer": lambda: nn.LayerNorm(16),
+        "group": lambda: nn.GroupNorm(4, 16),
+        "batch": lambda: nn.BatchNorm1d(16),
+    }
+    layers: list[nn.Module] = []
+    for _ in range(4):
+        layers += [nn.Linear(16, 16), norms[norm](), nn.Sigmoid()]
+    plan = plan_of(nn.Sequential(*layers, nn.Linear(16, 4)), (2, 16))
+    centred = [bool(plan.step(f"{i}.weight").spec.params.get("centred")) for i in (0, 3, 6, 9)]
+    assert centred == [False] + 3 * [norm != "batch"]

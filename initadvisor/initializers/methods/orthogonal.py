@@ -42,8 +42,8 @@ def _std(
     unit_variance: bool = False,
     centred: bool = False,
 ) -> float:
-    columns = in_ * prod(kernel)
-    rank = min(out, columns - 1 if centred and columns > 1 else columns)
+    columns, taps = in_ * prod(kernel), prod(kernel)
+    rank = min(out, columns - taps if centred and in_ > 1 else columns)
     return _gain(out, columns, gain, unit_variance) * sqrt(rank / max(out * columns, 1))
 
 
@@ -85,17 +85,19 @@ def orthogonal(
     """A matrix whose singular values are all `gain`; a kernel is flattened with the inputs.
 
     Formula: W = gain Q, Q from the QR decomposition of a Gaussian in float64 with the signs of diag(R) put right.
-        `centred` draws Q among the matrices whose rows sum to 0.
+        `centred` draws Q among the matrices whose rows sum to 0, at every tap of a kernel by itself.
     Use: deep tanh and ReLU stacks (gain sqrt 2), recurrent matrices (gain 1). Centred behind activations whose mean is
-        far from 0 (sigmoid, gain 4): their mean, the same for every input, then reaches no unit.
+        far from 0 (sigmoid, gain 4): their mean, the same for every input, then reaches no unit, nor at a padded edge.
     Caveat: an expanding layer gives E[y^2] = gain^2 in / out; `unit_variance` multiplies by sqrt(max(1, out / in)). A
         flattened kernel has orthogonal rows but the convolution is no isometry: see `delta_orthogonal`.
     Source: Saxe et al. 2013, arXiv 1312.6120; the centred form is this package's.
     """
     columns = in_ * int(np.prod(kernel))
     scale = gain * max(1.0, out / columns) ** 0.5 if unit_variance else gain
-    if centred and columns > 1:
-        weight = mean_free(orthonormal(rng, out, columns - 1))
+    if centred and in_ > 1:
+        taps = columns // in_
+        narrow = orthonormal(rng, out, columns - taps).reshape(out, in_ - 1, taps)
+        weight = np.stack([mean_free(narrow[:, :, tap]) for tap in range(taps)], axis=2)
     else:
         weight = orthonormal(rng, out, columns)
     return scale * weight.reshape(out, in_, *kernel)

@@ -76,6 +76,17 @@ def test_centred_rows_sum_to_zero_and_stay_orthogonal(out, in_, seed):
     assert spec.std((out, in_)) == pytest.approx(np.sqrt(np.mean(weight**2)))
 
 
+@pytest.mark.parametrize(("out", "in_"), [(16, 16), (8, 24), (64, 4)])
+def test_a_centred_convolution_sees_no_constant_image_even_at_its_padded_edge(out, in_):
+    spec = InitSpec("orthogonal", {"centred": True})
+    weight = spec.draw((out, in_, 3, 3), Key(3, "w"), dtype=np.float64)
+    y = torch.nn.functional.conv2d(torch.full((1, in_, 4, 4), 0.5).double(), torch.from_numpy(weight), padding=1)
+    assert float(y.abs().max()) < 1e-13 * in_
+    values = np.linalg.svd(weight.reshape(out, -1), compute_uv=False)[: min(out, 9 * (in_ - 1))]
+    assert values == pytest.approx(1.0, rel=1e-12)
+    assert spec.std((out, in_, 3, 3)) == pytest.approx(np.sqrt(np.mean(weight**2)))
+
+
 @pytest.mark.parametrize(("out", "in_"), [(16, 16), (32, 16)])
 @pytest.mark.parametrize("kernel", [(3, 3), (5,), (3, 3, 3)])
 @pytest.mark.parametrize("seed", [0, 1])
