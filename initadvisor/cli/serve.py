@@ -81,6 +81,13 @@ def _references(ctx: click.Context, parameter: click.Parameter, values: tuple[st
     "--wall-seconds", type=click.FloatRange(min=0.1), default=600.0, show_default=True, help="Time of a check."
 )
 @click.option(
+    "--patience",
+    type=click.FloatRange(min=0.1),
+    default=20.0,
+    show_default=True,
+    help="Seconds that a client may take for the head of a request, and pause within a body.",
+)
+@click.option(
     "--config",
     "config_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -111,6 +118,8 @@ def serve(**options: Any) -> int:
         tokens=tokens_of(options["token_file"]),
         allowed_hosts=options["allowed_hosts"],
         references=options["references"],
+        header_seconds=options["patience"],
+        idle_seconds=options["patience"],
         limits=Limits(memory=options["memory"], cpu=options["cpu_seconds"], wall=options["wall_seconds"]),
         rules={
             "select": list(rules.select),

@@ -22,6 +22,9 @@ _PUBLIC = ("/healthz", "/readyz", "/login")
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d{1,5})?", re.ASCII)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
+MAX_HEAD, MAX_ADDRESS = 32 << 10, 16 << 10
+"""Bytes of all headers, and of path and query."""
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -77,6 +80,10 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+            return problem_response(431, f"the headers have {MAX_HEAD} bytes at most", kind="head")
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS:
+            return problem_response(414, f"an address has {MAX_ADDRESS} bytes at most", kind="head")
         host = headers.get("host", "")
         if not self._knows(host):
             return problem_response(421, "this service does not answer to that Host", kind="host")

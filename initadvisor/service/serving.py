@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import Any
 
 import h11
@@ -11,12 +12,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from initadvisor.service.app import create_app
+from initadvisor.service.guard import MAX_HEAD
 from initadvisor.service.problems import MEDIA_TYPE, ProblemDetails
 from initadvisor.service.service import Service
 from initadvisor.service.settings import ServiceSettings
 
-_MAX_HEAD = 32 << 10
-"""Bytes of the head of a request."""
 _MAX_CONNECTIONS = 2000
 
 
@@ -95,7 +95,7 @@ def server(settings: ServiceSettings) -> uvicorn.Server:
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=_MAX_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD,
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
@@ -108,4 +108,6 @@ def serve(settings: ServiceSettings) -> None:
     running = server(settings)
     # Nothing that a request names can then be taken for a file beside the place where the server was started.
     os.chdir(settings.data_dir)
+    # uvicorn raises the signal that ended it once more, when all is closed: a stop on request is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     running.run()

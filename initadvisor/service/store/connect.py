@@ -59,3 +59,5 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    # Its own knows the case of ASCII letters only, and searches are to find Ü by ü.
+    connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text)

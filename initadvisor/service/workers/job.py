@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import math
@@ -28,7 +29,8 @@ def run(job: Job, checker: Checker, notes: list[str]) -> None:
     folder = Path(job.folder)
     try:
         report = _check(job, checker)
-        (folder / REPORT).write_bytes(gzip.compress(report.model_dump_json().encode(), compresslevel=5, mtime=0))
+        text = _without_place(report.model_dump_json(), job.inside)
+        (folder / REPORT).write_bytes(gzip.compress(text.encode(), compresslevel=5, mtime=0))
         outcome = summary(report)
     except MemoryError:
         outcome = {
@@ -43,6 +45,12 @@ def run(job: Job, checker: Checker, notes: list[str]) -> None:
     _write(folder / OUTCOME, json.dumps({**outcome, "notes": notes}).encode())
 
 
+def _without_place(text: str, inside: str) -> str:
+    """The report without where the server keeps an upload, which messages about external data say."""
+    place = json.dumps(inside, ensure_ascii=False)[1:-1]
+    return text.replace(f"{place}/", "").replace(place, "the upload")
+
+
 def _check(job: Job, checker: Checker) -> Report:
     from initadvisor.errors import InitAdvisorError
 
@@ -52,10 +60,21 @@ def _check(job: Job, checker: Checker) -> Report:
     except MemoryError:
         raise
     except Exception as error:
+        if _ran_out_of_memory(error):
+            raise MemoryError from error
         if not isinstance(error, InitAdvisorError):
             traceback.print_exc()
         report = chosen.not_checked(job.target, error)
     return report.model_copy(update={"target": job.label}) if job.label else report
+
+
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory is what an error comes down to: the limit here is the service's, no fault of the file."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _asked(job: Job, checker: Checker) -> tuple[Checker, Any]:
