@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.main import EXIT_OK, debug_option
 from initadvisor.cli.options import (
     plan_options,
@@ -29,7 +30,7 @@ _FORMS = ("text", "json", "pytorch", "keras", "flax")
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="TARGET", shell_complete=complete.targets)
 @plan_options
 @click.option(
     "--emit",

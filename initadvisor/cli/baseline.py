@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.check import check_one
 from initadvisor.cli.main import EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
@@ -45,7 +46,7 @@ def _common(function: Any) -> Any:
         reading_options,
         rule_options,
         file,
-        click.argument("targets", nargs=-1, metavar="TARGET..."),
+        click.argument("targets", nargs=-1, metavar="TARGET...", shell_complete=complete.targets),
     ):
         function = option(function)
     return click.pass_context(debug_option(function))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.accepted import baseline_option, baselines_of, unused_option, warn, without_known
 from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="TARGET...")
+@click.argument("targets", nargs=-1, metavar="TARGET...", shell_complete=complete.targets)
 @rule_options
 @report_options
 @baseline_option

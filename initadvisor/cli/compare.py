@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.main import EXIT_INTERRUPTED, EXIT_OK, debug_option
 from initadvisor.cli.output import write
 from initadvisor.errors import UsageError
@@ -56,7 +57,7 @@ def _shape(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="TARGET", shell_complete=complete.targets)
 @click.option(
     "--inits",
     default="default,xavier,he,recommended",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.advise import examined, plan_of
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
 from initadvisor.cli.options import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="TARGET", shell_complete=complete.targets)
 @click.option(
     "--output-file",
     "-o",

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.language import lang_option, language_for
 from initadvisor.cli.output import append, write
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from initadvisor.cli.runs import Checkers
     from initadvisor.report import Report
     from initadvisor.rules.rule import Severity
@@ -54,6 +57,10 @@ class OutputType(click.ParamType):  # type: ignore[type-arg]  # generic from cli
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """How the help shows the value."""
         return "FORMAT[:FILE]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names of the formats."""
+        return complete.choices(FORMATS, incomplete)
 
     @staticmethod
     def _all() -> str:

@@ -7,12 +7,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from initadvisor.cli.language import lang_option
 from initadvisor.errors import InitAdvisorError, UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -25,6 +28,7 @@ _COMMANDS = {
     "baseline": ("initadvisor.cli.baseline", "baseline", "Keep a file of the findings that are known already."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),
     "schema": ("initadvisor.cli.schema", "schema", "Print the JSON Schema of the report, or of the configuration."),
+    "completion": ("initadvisor.cli.completion", "completion", "Print what makes a shell complete commands."),
     "serve": ("initadvisor.cli.serve", "serve", "Serve checks over HTTP, with a queue and a page."),
 }
 
@@ -55,11 +59,20 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of the first argument; raises UsageError with a suggestion."""
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        known = not args or args[0] in _COMMANDS or args[0].startswith("-")
+        if not known and not ctx.resilient_parsing:
             from initadvisor.rules.suggest import did_you_mean
 
             raise UsageError(f'there is no command "{args[0]}"', hint=did_you_mean(args[0], _COMMANDS))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands from the table, and the options: nothing is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        named = [(name, text) for name, (_, _, text) in _COMMANDS.items() if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=text) for name, text in named]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table: nothing is imported for it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.language import configured
 from initadvisor.errors import UsageError
 
@@ -44,10 +45,25 @@ _RULES = (
         multiple=True,
         callback=_listed,
         metavar="RULE,...",
+        shell_complete=complete.rules,
         help="Run only these: ids, prefixes (IA1), names, categories.",
     ),
-    click.option("--ignore", multiple=True, callback=_listed, metavar="RULE,...", help="Do not run these."),
-    click.option("--extend-select", multiple=True, callback=_listed, metavar="RULE,...", help="Run these as well."),
+    click.option(
+        "--ignore",
+        multiple=True,
+        callback=_listed,
+        metavar="RULE,...",
+        shell_complete=complete.rules,
+        help="Do not run these.",
+    ),
+    click.option(
+        "--extend-select",
+        multiple=True,
+        callback=_listed,
+        metavar="RULE,...",
+        shell_complete=complete.rules,
+        help="Run these as well.",
+    ),
     click.option("--preview", is_flag=True, help="Run preview rules too."),
     click.option(
         "--param",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.accepted import baseline_option, baselines_of, without_known
 from initadvisor.cli.check import internal, verdict_code
 from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="TARGET...")
+@click.argument("targets", nargs=-1, metavar="TARGET...", shell_complete=complete.targets)
 @click.option("--steps", type=click.IntRange(min=2), default=3, show_default=True, help="Optimizer steps to run.")
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, mps.")
 @click.option(

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from initadvisor.cli import complete
 from initadvisor.cli.language import configured, lang_option, language_for
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
 from initadvisor.cli.output import write
 from initadvisor.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from initadvisor.rules import Rule, RuleSet
 
 
@@ -27,6 +30,10 @@ class _RuleGroup(click.Group):
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             return "show", self.commands["show"], args
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The rules, and the commands about them."""
+        return [*complete.rules(ctx, None, incomplete), *super().shell_complete(ctx, incomplete)]
 
 
 _rules_dir = click.option(
@@ -60,7 +67,7 @@ def rule(ctx: click.Context, everything: bool, rules_dirs: tuple[Path, ...], out
 
 
 @rule.command(hidden=True)
-@click.argument("names", nargs=-1, required=True, metavar="ID...")
+@click.argument("names", nargs=-1, required=True, metavar="ID...", shell_complete=complete.rules)
 @_rules_dir
 @_page_format
 @lang_option

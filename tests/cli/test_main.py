@@ -77,7 +77,19 @@ def test_importing_the_package_brings_no_heavy_library() -> None:
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     names = {module.split(".")[0] for module in imported(*args)}
     assert "click" in names
-    assert not {"torch", "onnx", "numpy", "pydantic", "rich", "cel_expr_python"} & names
+    assert not {"torch", "onnx", "numpy", "pydantic", "rich", "jinja2", "cel_expr_python", "google", "asyncio"} & names
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_the_top_level_help_imports_no_command(args: list[str]) -> None:
+    own = {module for module in imported(*args) if module.startswith("initadvisor.")}
+    assert own <= {
+        "initadvisor.cli",
+        "initadvisor.cli.language",
+        "initadvisor.cli.main",
+        "initadvisor.errors",
+        "initadvisor.__main__",
+    }
 
 
 def test_a_closed_pipe_is_quiet() -> None:
