@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initadvisor.apply.norms import convert_norms
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
     from initadvisor.engine.data import check_data
@@ -44,6 +45,7 @@ __all__ = [
     "check",
     "check_data",
     "compare",
+    "convert_norms",
     "probe",
     "suppress",
     "watch",
@@ -59,6 +61,7 @@ _HOMES = {
     "suppress": "initadvisor.frontends.markers",
     "check_data": "initadvisor.engine.data",
     "watch": "initadvisor.integrations.watching",
+    "convert_norms": "initadvisor.apply.norms",
 }
 
 

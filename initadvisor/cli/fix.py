@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help='Follow this plan, which "advise --emit json" wrote.',
 )
+@click.option(
+    "--norm",
+    type=click.Choice(("frozen", "sync", "group", "layer", "batch-channel", "none")),
+    help="Exchange batch norms first. frozen and sync keep the function in evaluation, the others train anew.",
+)
 @plan_options
 @rule_options
 @reading_options
@@ -63,6 +68,7 @@ def fix(target: str, **options: Any) -> int:
     settings, target = run.settings, run.target
     given = _read_plan(options)
     source = fixable(target, checker.settings.load)
+    exchanged = source.exchange_norms(options["norm"]) if options["norm"] else ()
     file: Path = options["output_file"] or source.default_file()
     if not options["diff"]:
         _refuse(source, file, options["force"])
@@ -70,7 +76,9 @@ def fix(target: str, **options: Any) -> int:
     plan = replace(_plan(settings, done, given, options), target=target)
     if options["diff"]:
         return _show(plan)
-    if not plan.draws:
+    for note in exchanged:
+        click.echo(f"note: {visible(note)}", err=True)
+    if not plan.draws and not exchanged:
         _tell(f"{_line(plan)}; no file was written\n", options)
         return EXIT_OK
     for note in source.write(plan, done.graph, file):

@@ -32,6 +32,13 @@ class Fixable(Protocol):
         """Raise UsageError for a file that the result cannot be written to."""
         ...
 
+    def exchange_norms(self, kind: str) -> Sequence[str]:
+        """Put other norms in the place of the batch norms, and return what there is to say about it.
+
+        Raises UsageError where the target cannot be changed like that.
+        """
+        ...
+
     def write(self, plan: Plan, graph: Graph, file: Path) -> Sequence[str]:
         """Write the target, examined as `graph`, with the plan applied, and return what there is to say about it.
 
@@ -88,6 +95,13 @@ class OnnxFile:
         if file.exists() and os.path.exists(self.name) and os.path.samefile(file, self.name):
             raise UsageError(f"{file} is the model itself, which is never changed", hint="-o FILE names another")
 
+    def exchange_norms(self, kind: str) -> Sequence[str]:
+        """The operators of a file are those that its code exported."""
+        raise UsageError(
+            f"the norms of {self.name} cannot be exchanged: a fix changes elements of an ONNX file, not its operators",
+            hint=f'initadvisor.convert_norms(model, "{kind}") before the export',
+        )
+
     def write(self, plan: Plan, graph: Graph, file: Path) -> Sequence[str]:
         """Write the model with other elements; everything else stays as it is."""
         from initadvisor.apply import onnx_file
@@ -121,6 +135,20 @@ class Reference:
             raise UsageError(
                 f"{file}: the fixed weights of {self.name} are a state dict", hint="name a .safetensors file"
             )
+
+    def exchange_norms(self, kind: str) -> Sequence[str]:
+        """Exchange them in the module that was built."""
+        from initadvisor.apply.norms import convert_norms
+
+        done = convert_norms(self.subject, kind)  # type: ignore[arg-type]
+        if not done.norms:
+            return [f"{path} was left: {why}" for path, why in done.skipped.items()] or ["it has no batch norm"]
+        keeps = "the function in evaluation is as before" if done.keeps_function else "it has to be trained anew"
+        return [
+            f"{len(done.norms)} batch norms became {kind}; {keeps}; in your code: "
+            f'initadvisor.convert_norms(model, "{kind}")',
+            *(f"{path} was left: {why}" for path, why in done.skipped.items()),
+        ]
 
     def write(self, plan: Plan, graph: Graph, file: Path) -> Sequence[str]:
         """Apply the plan to the module and save every entry of its state dict, tied ones under each name."""
