@@ -83,3 +83,19 @@ def test_a_mark_that_says_nothing_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         initadvisor.suppress(module, *rules, **options)
+
+
+def test_a_probe_heeds_marks_too() -> None:
+    def model() -> nn.Module:
+        torch.manual_seed(0)
+        made = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
+        with torch.no_grad():
+            made[0].weight.mul_(1e6)
+        return made
+
+    plain = initadvisor.probe(model(), torch.randn(8, 16), steps=2, device="cpu")
+    assert plain.findings
+    marked = initadvisor.suppress(model(), reason="on purpose")
+    report = initadvisor.probe(marked, torch.randn(8, 16), steps=2, device="cpu")
+    assert (report.findings, report.verdict) == ((), "clean")
+    assert {s.kind for s in report.suppressed} == {"module"}
