@@ -18,7 +18,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
     text = value.strip().lower().removesuffix("b").removesuffix("i")
     number, unit = (text[:-1], text[-1]) if text[-1:] in ("k", "m", "g") else (text, "")
-    if not number.isdecimal() or (not 0 < int(number) < 1 << 20 and unit):
+    if not number.isdecimal() or not 0 < int(number[:20]) < 1 << 50:
         raise click.BadParameter(f"{value!r} is not a size such as 512M or 4G", ctx=ctx, param=parameter)
     return int(number) * _UNITS[unit]
 
@@ -127,7 +127,8 @@ def serve(**options: Any) -> int:
             "extend_select": list(rules.extend_select),
             "preview": rules.preview,
             "rules_dirs": [str(folder.absolute()) for folder in rules.rules_dirs],
-            "params": rules.params,
+            "params": dict(rules.params),
+            "severity": dict(rules.severity),
         },
     )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host

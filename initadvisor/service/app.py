@@ -14,6 +14,7 @@ from initadvisor.service import problems
 from initadvisor.service.api import checks, health, reports, rules
 from initadvisor.service.guard import Guard
 from initadvisor.service.service import Service
+from initadvisor.service.web import pages
 
 _ABOUT = """Checks of the state that a neural network is in before training.
 
@@ -46,8 +47,8 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for part in (checks, reports, rules, health):
-        app.include_router(part.router)
+    for router in (checks.router, reports.router, rules.router, health.router, pages.router):
+        app.include_router(router)
     app.add_middleware(Guard, settings=service.settings, access=service.access, measures=service.measures)
     _describe(app)
     return app

@@ -74,16 +74,29 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _of_defect)
 
 
-async def _of_problem(_: Request, error: Any) -> Response:
-    return problem_response(error.status, error.detail, kind=error.kind, headers=error.headers)
+async def _of_problem(request: Request, error: Any) -> Response:
+    shown = problem_response(error.status, error.detail, kind=error.kind, headers=error.headers)
+    return _for_people(request, shown)
 
 
-async def _of_http(_: Request, error: Any) -> Response:
+async def _of_http(request: Request, error: Any) -> Response:
     detail = None if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
-    return problem_response(error.status_code, detail, headers=error.headers)
+    return _for_people(request, problem_response(error.status_code, detail, headers=error.headers))
 
 
-async def _of_validation(_: Request, error: Any) -> Response:
+def _for_people(request: Request, shown: Response) -> Response:
+    """The same as a page, where a browser asked for one."""
+    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        return shown
+    from initadvisor.service.web.rendering import page
+
+    problem = ProblemDetails.model_validate_json(bytes(shown.body))
+    made = page(request, "problem.html", shown.status_code, problem=problem)
+    made.headers.update({k: v for k, v in shown.headers.items() if k not in ("content-type", "content-length")})
+    return made
+
+
+async def _of_validation(request: Request, error: Any) -> Response:
     parts = [
         {
             "where": visible("/".join(str(step) for step in each["loc"]), 100),
@@ -91,7 +104,10 @@ async def _of_validation(_: Request, error: Any) -> Response:
         }
         for each in error.errors()[:20]
     ]
-    return problem_response(422, "the request is not of the form that this call takes", kind="validation", errors=parts)
+    shown = problem_response(
+        422, "the request is not of the form that this call takes", kind="validation", errors=parts
+    )
+    return _for_people(request, shown)
 
 
 async def _of_input(_: Request, error: Any) -> Response:

@@ -42,7 +42,7 @@ class Server:
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 60.0) -> Server:
+    def start(self, seconds: float = 180.0) -> Server:
         """Start it and wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -60,6 +60,7 @@ class Server:
                     return self
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
+        self.kill()
         raise AssertionError(f"not ready in {seconds} s: {self.log.read_text()}")
 
     def kill(self) -> None:
@@ -73,12 +74,12 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def client(self, **more: Any) -> httpx.Client:
         """A client that knows the token."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **more)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **more)
 
     def workers(self) -> list[int]:
         """The processes that run jobs now: grandchildren of the server."""
@@ -112,7 +113,7 @@ def give(client: httpx.Client, content: bytes = LIGHT, **query: Any) -> dict[str
     return made
 
 
-def ended(client: httpx.Client, check_id: str, seconds: float = 30.0) -> dict[str, Any]:
+def ended(client: httpx.Client, check_id: str, seconds: float = 90.0) -> dict[str, Any]:
     """The check once it has ended."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -22,6 +26,7 @@ class Storm:
     server: Server
     accepted: dict[str, str] = field(default_factory=dict)
     refused: int = 0
+    killed: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def upload(self, mark: str, seconds: float = 120.0) -> None:
@@ -56,6 +61,36 @@ class Storm:
             over.set()
             if beside:
                 beside.join()
+
+    def killer(self, due: Iterable[tuple[int, str]]) -> Callable[[threading.Event], None]:
+        """Kills of a "worker", the "nursery" or the "server", each once that many jobs are accepted."""
+        waiting = sorted(due)
+
+        def kill(over: threading.Event) -> None:
+            while waiting and not over.wait(0.01):
+                if len(self.accepted) < waiting[0][0]:
+                    continue
+                kind = waiting.pop(0)[1]
+                if kind == "server":
+                    self.server.kill()
+                    self.server.start()
+                else:
+                    found = self._found(kind)
+                    if not found:
+                        continue
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(found, signal.SIGKILL)
+                self.killed[kind] += 1
+
+        return kill
+
+    def _found(self, kind: str) -> int | None:
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            pids = self.server.workers() if kind == "worker" else self.server.nurseries()
+            if pids:
+                return pids[0]
+        return None
 
     def settled(self, seconds: float) -> dict[str, dict]:
         """Every check of the server once none is open."""

@@ -56,7 +56,7 @@ def _check(job: Job, checker: Checker) -> Report:
 
     chosen, load = _asked(job, checker)
     try:
-        report = chosen.check(job.target, load=load, progress=_teller(Path(job.folder) / PROGRESS))
+        report = chosen.check(job.target, load=load, progress=_teller(Path(job.folder) / PROGRESS), details=True)
     except MemoryError:
         raise
     except Exception as error:

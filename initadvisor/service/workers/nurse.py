@@ -48,18 +48,20 @@ class Nurse:
 
     async def run(self) -> None:
         """Until cancelled."""
+        failures = 0
         while True:
             try:
                 await self._once()
             except OSError as error:
                 self.problem = f"workers cannot be started: {error}"
+            failures = 0 if self.ready.is_set() else failures + 1
             self.ready.clear()
             self.pids.clear()
             keys, self._keys = self._keys, set()
             await self._lost(keys)
             self.restarts += 1
             _log.warning("the workers' process ended (%s); it is started again", self.problem)
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(_AGAIN_SECONDS * min(30, 2**failures))
 
     async def _once(self) -> None:
         self._process = process = await asyncio.create_subprocess_exec(

@@ -193,7 +193,7 @@ def warmed(rules: dict[str, Any]) -> Checker:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "warm.onnx"
         file.write_bytes(model.SerializeToString())
-        summary(checker.check(str(file)))
+        summary(checker.check(str(file), details=True))
     return checker
 
 

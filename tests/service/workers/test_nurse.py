@@ -27,7 +27,7 @@ class Harness:
         self._ended: dict[str, asyncio.Future[Ended | None]] = {}
         self.nurse = Nurse({}, self._on_end, self._on_loss)
         self._task = runner.get_loop().create_task(self.nurse.run())
-        runner.run(asyncio.wait_for(self.nurse.ready.wait(), 60))
+        runner.run(asyncio.wait_for(self.nurse.ready.wait(), 180))
 
     async def _on_end(self, ended: Ended) -> None:
         self._ended[ended.key].set_result(ended)
@@ -41,13 +41,13 @@ class Harness:
 
         async def through() -> Ended | None:
             end = self._ended[job.key] = asyncio.get_running_loop().create_future()
-            await asyncio.wait_for(self.nurse.ready.wait(), 60)
+            await asyncio.wait_for(self.nurse.ready.wait(), 180)
             self.nurse.start(job)
             if meanwhile:
                 while job.key not in self.nurse.pids:
                     await asyncio.sleep(0.01)
                 meanwhile(self.nurse.pids[job.key])
-            return await asyncio.wait_for(end, 60)
+            return await asyncio.wait_for(end, 180)
 
         return self._runner.run(through())
 

@@ -1,0 +1,1 @@
+"""The page for people: rendered here, no build step, nothing inline, readable without scripts."""
