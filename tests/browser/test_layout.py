@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initadvisor.report import render
+from tests.browser.chromium import new_page
 from tests.browser.test_report import HOSTILE_NAME, REPORTS
 from tests.report.html.reports import MARKUP, full
 
@@ -65,14 +66,14 @@ def unfold(page: Page) -> None:
 def test_nothing_overlaps_or_leaves_the_page(
     browser: Browser, files: dict[str, Path], name: str, width: int, unfolded: bool
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800})
+    page = new_page(browser, viewport={"width": width, "height": 800})
     page.goto(files[name].as_uri())
     if unfolded:
         unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate(OVERLAPS) == []
-    page.close()
+    page.context.close()
 
 
 def _brightness(colour: str) -> float:
@@ -82,7 +83,7 @@ def _brightness(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_follows_the_readers_theme(browser: Browser, files: dict[str, Path], scheme: Any) -> None:
-    page = browser.new_page(color_scheme=scheme)
+    page = new_page(browser, color_scheme=scheme)
     page.goto(files["full"].as_uri())
     paper = _brightness(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     ink = _brightness(page.evaluate("getComputedStyle(document.body).color"))
@@ -92,7 +93,7 @@ def test_it_follows_the_readers_theme(browser: Browser, files: dict[str, Path], 
         (paper > 240 and ink < 60 and label < 60) if scheme == "light" else (paper < 40 and ink > 200 and label > 200)
     )
     assert abs(line - paper) > 80
-    page.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -102,7 +103,7 @@ def test_an_accessibility_checker_finds_nothing_serious(
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    page = browser.new_page(color_scheme=scheme)
+    page = new_page(browser, color_scheme=scheme)
     page.goto(files[name].as_uri())
     unfold(page)
     found = Axe().run(page).response["violations"]
@@ -110,7 +111,7 @@ def test_an_accessibility_checker_finds_nothing_serious(
         (v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")
     ]
     assert grave == []
-    page.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -119,7 +120,7 @@ def test_a_notebook_shows_the_fragment_and_nothing_of_its_own_changes(
 ) -> None:
     file = tmp_path / "notebook.html"
     own = "<style>body{margin:40px}</style><p id=own>a cell</p><details id=other><summary>s</summary>t</details>"
-    page = browser.new_page(viewport={"width": 800, "height": 900}, color_scheme=scheme)
+    page = new_page(browser, viewport={"width": 800, "height": 900}, color_scheme=scheme)
 
     def look() -> Any:
         return page.evaluate(
@@ -138,4 +139,4 @@ def test_a_notebook_shows_the_fragment_and_nothing_of_its_own_changes(
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     paper = _brightness(page.evaluate("getComputedStyle(document.querySelector('.ia-note')).backgroundColor"))
     assert paper > 240 if scheme == "light" else paper < 40
-    page.close()
+    page.context.close()

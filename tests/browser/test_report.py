@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from initadvisor.report import Report, render
+from tests.browser.chromium import new_page
 from tests.report.html.reports import MARKUP, full
 from tests.report.samples import finding, report, unreadable
 
@@ -50,9 +51,9 @@ class Watched:
 
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = new_page(browser, viewport={"width": 1400, "height": 900})
     yield Watched(page)
-    page.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -170,23 +171,21 @@ def test_details_unfold_from_the_keyboard(watched: Watched, files: dict[str, Pat
 
 
 def test_the_command_can_be_copied(browser: Browser, files: dict[str, Path]) -> None:
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
+    page = new_page(browser, permissions=["clipboard-read", "clipboard-write"])
     page.goto(files["full"].as_uri())
     page.locator(".command button").first.click()
     page.get_by_text("Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "initadvisor fix model.onnx --only-flagged"
-    context.close()
+    page.context.close()
 
 
 def test_without_scripts_it_is_the_same_page_with_a_plain_table(browser: Browser, files: dict[str, Path]) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = new_page(browser, java_script_enabled=False)
     page.goto(files["full"].as_uri())
     assert page.locator("table.layers tbody tr").count() == 24
     assert page.locator("button:visible").count() == 0
     assert not page.get_by_label("Filter layers").is_visible()
-    context.close()
+    page.context.close()
 
 
 def test_ten_thousand_layers_can_be_sorted_and_filtered(watched: Watched, tmp_path: Path) -> None:
@@ -210,7 +209,7 @@ def test_ten_thousand_layers_can_be_sorted_and_filtered(watched: Watched, tmp_pa
 
 
 def test_printed_it_is_light_unfolded_and_without_controls(browser: Browser, files: dict[str, Path]) -> None:
-    page = browser.new_page(color_scheme="dark")
+    page = new_page(browser, color_scheme="dark")
     page.goto(files["full"].as_uri())
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -222,4 +221,4 @@ def test_printed_it_is_light_unfolded_and_without_controls(browser: Browser, fil
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
     assert not page.get_by_text("Compares the gain of a layer").is_visible()
-    page.close()
+    page.context.close()
