@@ -56,3 +56,12 @@ def _end(result: InitResult, setup: Setup, data: DataRecord) -> str:
 
 def _steps(count: float) -> str:
     return f"{count:g} step{'s' * (count != 1)}"
+
+
+def headline(results: Sequence[InitResult], setup: Setup, data: DataRecord) -> str:
+    """The best result in a few words."""
+    best = results[0] if results else None
+    if best is None or best.score is None:
+        return "No initialization came through."
+    after = f", {goal(setup, data)} after {_steps(best.steps_to_target)}" if best.steps_to_target is not None else ""
+    return f"{best.name} came furthest: {score(best.score, data)}{after}."

@@ -1,69 +1,72 @@
-"""A comparison as one HTML page: no script, nothing from elsewhere, dark and light after the reader's preference."""
+"""A comparison as one HTML page in the clothes of the report: no script, nothing from elsewhere, dark and light."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import base64
+import hashlib
 from typing import Any
 
 from initadvisor.compare import pictures
-from initadvisor.compare.conclusion import goal, score
+from initadvisor.compare.conclusion import goal, headline, score
 from initadvisor.compare.model import Comparison, InitResult
+from initadvisor.report import svg
 from initadvisor.report.escape import visible
-from initadvisor.report.svg import STYLE, palette, sparkline
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def as_html(comparison: Comparison) -> str:
-    """The whole page. Names of models, layers and files are escaped, and what steers a reader's eye is made visible."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """The whole page. Names of models, layers and files are escaped, and what deceives a reader is made visible."""
+    from jinja2 import PackageLoader
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
+    from initadvisor.report.html.page import THEME, environment, source
+
+    templates = environment().overlay(loader=PackageLoader("initadvisor.compare", "templates"))
+    assert templates.loader is not None
+    own = templates.loader.get_source(templates, "comparison.css")[0]
+    style = THEME + svg.STYLE + source("style.css") + own
 
     def plot(name: str, **options: Any) -> Markup:
         # Markup of our own making: every name in it is escaped where it is made.
         return Markup(getattr(pictures, name)(comparison, **options))
 
-    # A first layer alone has no profile.
-    deep = any(len(result.shown.start) > 1 for result in pictures.drawn(comparison) if result.shown)
-    return environment.get_template("comparison.html").render(
+    shown = [result.shown for result in pictures.drawn(comparison) if result.shown is not None]
+    return templates.get_template("comparison.html").render(
         c=comparison,
+        headline=visible(headline(comparison.inits, comparison.setup, comparison.data)),
         rows=[_row(result, comparison) for result in comparison.inits],
         plot=plot,
-        deep=deep,
-        ended=any(result.shown.end for result in pictures.drawn(comparison) if result.shown),
+        deep=any(len(run.start) > 1 for run in shown),
+        ended=any(len(run.end) > 1 for run in shown),
         dead=pictures.has_dead(comparison),
-        histograms=[
-            (when, [(r, [(cell, Markup(cell.picture)) for cell in cells]) for r, cells in found])
-            for when, end in (("before", False), ("after", True))
-            if (found := pictures.histograms(comparison, end=end))
-        ],
+        before=_sheet(comparison, end=False),
+        after=_sheet(comparison, end=True),
         score_name=pictures.score_name(comparison),
         goal=goal(comparison.setup, comparison.data),
-        plot_style=Markup(STYLE),
-        light=Markup(palette.properties(dark=False)),
-        dark=Markup(palette.properties(dark=True)),
+        style=Markup(style),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
     )
+
+
+def _sheet(comparison: Comparison, end: bool) -> list[tuple[InitResult, list[tuple[pictures.Cell, Any]]]]:
+    from markupsafe import Markup
+
+    found = pictures.histograms(comparison, end=end)
+    return [(result, [(cell, Markup(cell.picture)) for cell in cells]) for result, cells in found]
 
 
 def _row(result: InitResult, comparison: Comparison) -> dict[str, Any]:
     from markupsafe import Markup
 
     run = result.shown
-    curve = sparkline(run.curve.score, title=f"{result.name}: held-out score over steps") if run is not None else ""
-    spread = "" if result.score_std is None else f" ± {100 * result.score_std:.1f}"
-    if result.score_std is not None and comparison.data.task == "regression":
-        spread = f" ± {result.score_std:.3f}"
-    return {
-        "result": result,
-        "score": "–" if result.score is None else score(result.score, comparison.data) + spread,
-        "curve": Markup(curve),
-    }
+    title = f"{result.name}: held-out score over steps"
+    curve = svg.sparkline(run.curve.score, title=title) if run is not None else ""
+    spread = ""
+    if result.score_std is not None:
+        regression = comparison.data.task == "regression"
+        spread = f" ± {result.score_std:.3f}" if regression else f" ± {100 * result.score_std:.1f}"
+    value = "–" if result.score is None else score(result.score, comparison.data) + spread
+    return {"result": result, "score": value, "curve": Markup(curve)}
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -19,7 +19,7 @@ CELL = (250.0, 130.0)
 Figure = Callable[[LayerRecord], float | None]
 
 
-def learning_curves(comparison: Comparison, *, standalone: bool = False, width: float = 640) -> str:
+def learning_curves(comparison: Comparison, *, standalone: bool = False, width: float = 480) -> str:
     """Held-out score over steps."""
     name = score_name(comparison)
     series = [
@@ -31,7 +31,7 @@ def learning_curves(comparison: Comparison, *, standalone: bool = False, width: 
     return line_plot(series, title=title, x_label="steps", y_label=name, width=width, standalone=standalone)
 
 
-def loss_curves(comparison: Comparison, *, standalone: bool = False, width: float = 640) -> str:
+def loss_curves(comparison: Comparison, *, standalone: bool = False, width: float = 480) -> str:
     """Training loss over steps, on a logarithmic axis."""
     series = [
         Series(result.name, run.curve.train_loss[1:], run.curve.steps[1:])
@@ -58,7 +58,7 @@ def by_layer(
     end: bool = False,
     log: bool = True,
     standalone: bool = False,
-    width: float = 640,
+    width: float = 480,
 ) -> str:
     """One figure over the layers in forward order; `end`: after training."""
     series = []
