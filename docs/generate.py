@@ -205,10 +205,10 @@ def report_page(schema: Mapping[str, Any]) -> str:
     lines = [
         "# Report format",
         "",
-        "`--output-format json` gives this document: an object for one target, an array for several; `jsonl` gives",
-        "one line a target. The schema itself is printed by `initadvisor schema`. Findings carry a `fingerprint`",
-        "made of names only, so that it survives retraining and upgrades. Shapes are as stored. Messages are English",
-        "unless `--lang` asks for another language.",
+        "`--output-format json` gives this document: an object for one target, an array for several; `jsonl` is one",
+        "object a line. The schema itself is printed by `initadvisor schema`. A finding's `fingerprint` is made of names",
+        "only, so that it survives retraining and upgrades. Shapes are as stored. Messages are English unless `--lang`",
+        "asks for another language.",
     ]
     top = {"properties": schema["properties"], "description": "The whole document."}
     for name, record in {"Report": top, **schema["$defs"]}.items():
