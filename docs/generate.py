@@ -206,9 +206,9 @@ def report_page(schema: Mapping[str, Any]) -> str:
         "# Report format",
         "",
         "`--output-format json` gives this document: an object for one target, an array for several; `jsonl` is one",
-        "object a line. The schema itself is printed by `initadvisor schema`. A finding's `fingerprint` is made of names",
-        "only, so that it survives retraining and upgrades. Shapes are as stored. Messages are English unless `--lang`",
-        "asks for another language.",
+        "object a line. The schema itself is printed by `initadvisor schema`. A finding's `fingerprint` is made of",
+        "names only, so that it survives retraining and upgrades. Shapes are as stored. Messages are English unless",
+        "`--lang` asks for another language.",
     ]
     top = {"properties": schema["properties"], "description": "The whole document."}
     for name, record in {"Report": top, **schema["$defs"]}.items():
