@@ -15,34 +15,29 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.running import Server, ended, give
+from tests.integration.light_graphs import path_of
+from tests.service.running import ServerHere, ended, give
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerHere]:
     """A server with two workers, small limits on uploads, and a registered model that is a file."""
     root: Path = tmp_path_factory.mktemp("service")
-    from tests.integration.light_graphs import path_of
-
-    running = Server(
-        root / "data",
-        *("--workers", "2", "--max-upload", "2M"),
-        *("--reference", f"zf={path_of('light_zfnet512')}", "--reference", "gone=/no/such/file.onnx"),
-    )
-    running.start()
+    references = {"zf": str(path_of("light_zfnet512")), "gone": "/no/such/file.onnx"}
+    running = ServerHere(root / "data", workers=2, max_upload=2 << 20, references=references).start()
     yield running
     running.stop()
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: ServerHere) -> Iterator[httpx.Client]:
     """A client of the shared server."""
     with server.client() as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def done(server: Server) -> dict:
+def done(server: ServerHere) -> dict:
     """A check of the shared server that is done."""
     with server.client() as client:
         return ended(client, give(client, model="squeeze", commit="c0ffee", file="light.onnx")["id"])

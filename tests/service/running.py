@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from initadvisor.service import serving
+from initadvisor.service.settings import ServiceSettings
 from tests.cli.running import environment
 from tests.integration.light_graphs import path_of
 
@@ -29,7 +33,74 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
+class Answering:
+    """A server at an address."""
+
+    data: Path
+    url: str
+    port: int
+    token: str | None
+
+    def client(self, **more: Any) -> httpx.Client:
+        """A client that knows the token."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **more)
+
+    def nurseries(self) -> list[int]:
+        """The process that workers are forked from."""
+        raise NotImplementedError
+
+    def workers(self) -> list[int]:
+        """The processes that run jobs now."""
+        return [child for nursery in self.nurseries() for child in children(nursery)]
+
+
+class ServerHere(Answering):
+    """A server in a thread of this process, which spares it the start of an interpreter: for tests that end none."""
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        self.data = data
+        self.token = next(iter(settings.get("tokens", ())), None)
+        self.log = data.parent / f"{data.name}.log"
+        self._handler = logging.FileHandler(self.log)
+        for name in ("uvicorn.error", "initadvisor.service"):
+            logging.getLogger(name).addHandler(self._handler)
+        self._server = serving.server(ServiceSettings(data_dir=data, port=0, **settings))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> ServerHere:
+        """Start it and wait until it is ready."""
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), self.log.read_text()
+            time.sleep(0.01)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        until = time.monotonic() + 180
+        while httpx.get(f"{self.url}/readyz").status_code != 200:
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.05)
+        return self
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._server.should_exit = True
+        self._thread.join(60)
+        assert not self.alive
+        logging.getLogger("uvicorn.error").removeHandler(self._handler)
+        logging.getLogger("initadvisor.service").removeHandler(self._handler)
+
+    def nurseries(self) -> list[int]:
+        pid = self._server.config.app.state.service.supervisor.nurse.pid  # type: ignore[union-attr]
+        return [pid] if pid else []
+
+
+class Server(Answering):
     """`initadvisor serve` over a data folder; started, killed and started again."""
 
     def __init__(self, data: Path, *options: str, token: str | None = None, env: dict[str, str] | None = None) -> None:
@@ -75,16 +146,6 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
-
-    def client(self, **more: Any) -> httpx.Client:
-        """A client that knows the token."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **more)
-
-    def workers(self) -> list[int]:
-        """The processes that run jobs now: grandchildren of the server."""
-        assert self.process is not None
-        return [child for nursery in self.nurseries() for child in children(nursery)]
 
     def nurseries(self) -> list[int]:
         """The process that workers are forked from."""

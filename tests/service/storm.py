@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -23,7 +24,7 @@ from tests.service.running import ENDED, OCTETS, Server
 class Storm:
     """Uploads of files that can be told apart. accepted: id -> mark."""
 
-    server: Server
+    server: Any
     accepted: dict[str, str] = field(default_factory=dict)
     refused: int = 0
     killed: Counter[str] = field(default_factory=Counter)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.service import models
-from tests.service.running import Server, children, ended, give
+from tests.service.running import Answering, Server, children, ended, give
 from tests.service.storm import Storm, reports_stored
 
 
@@ -72,7 +72,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_a_second_server_keeps_off_a_data_folder_in_use(server: Server) -> None:
+def test_a_second_server_keeps_off_a_data_folder_in_use(server: Answering) -> None:
     second = Server(server.data)
     with pytest.raises(AssertionError, match="another server uses the data folder"):
         second.start()
@@ -80,7 +80,7 @@ def test_a_second_server_keeps_off_a_data_folder_in_use(server: Server) -> None:
     assert second.process.returncode == 2
 
 
-def test_a_worker_that_is_killed_or_crashes_costs_its_job_only(server: Server) -> None:
+def test_a_worker_that_is_killed_or_crashes_costs_its_job_only(server: Answering) -> None:
     with server.client() as client:
         killed = give(client, models.slow())
         _worker_gets(server, signal.SIGKILL)
@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_or_crashes_costs_its_job_only(server: Server) -
         assert client.get(f"/v1/checks/{check['id']}/report").status_code == 409
 
 
-def _worker_gets(server: Server, number: int) -> None:
+def _worker_gets(server: Answering, number: int) -> None:
     """Send a signal to the worker that runs longest."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
@@ -108,7 +108,7 @@ def _worker_gets(server: Server, number: int) -> None:
     raise AssertionError("no worker")
 
 
-def test_progress_is_shown_while_a_check_runs(server: Server) -> None:
+def test_progress_is_shown_while_a_check_runs(server: Answering) -> None:
     with server.client() as client:
         check = give(client, models.slow())
         stages = set()
@@ -125,7 +125,7 @@ def test_progress_is_shown_while_a_check_runs(server: Server) -> None:
         assert now["progress"] is None
 
 
-def test_two_hundred_small_uploads_at_once(server: Server) -> None:
+def test_two_hundred_small_uploads_at_once(server: Answering) -> None:
     storm = Storm(server)
     storm.run(200, at_once=50)
     checks = storm.settled(180)

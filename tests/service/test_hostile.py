@@ -20,27 +20,27 @@ from initadvisor.service.access import COOKIE, Access
 from initadvisor.service.settings import ServiceSettings
 from tests.integration.test_bad_input import BAD
 from tests.service import models
-from tests.service.running import LIGHT, OCTETS, Server, ended, give
+from tests.service.running import LIGHT, OCTETS, ServerHere, ended, give
 
 TOKEN = "correct-horse-battery-staple"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerHere]:
     """A server with a token, little patience and a short queue."""
     data = tmp_path_factory.mktemp("guarded") / "data"
-    options = ("--max-upload", "2M", "--patience", "1", "--max-queue", "3", "--allowed-host", "checks.example")
-    server = Server(data, *options, token=TOKEN).start()
+    patience = {"header_seconds": 1.0, "idle_seconds": 1.0}
+    limits = {"max_upload": 2 << 20, "max_queue": 3, "allowed_hosts": ("checks.example",)}
+    server = ServerHere(data, tokens=(TOKEN,), **patience, **limits).start()
     yield server
-    assert server.process is not None
-    assert server.process.poll() is None, "the server went down"
-    assert server.stop() == 0
+    assert server.alive
+    server.stop()
     log = server.log.read_text()
     assert TOKEN not in log
     assert "Traceback" not in log, log
 
 
-def _quiet(server: Server) -> None:
+def _quiet(server: ServerHere) -> None:
     """Nothing half-arrived is left."""
     until = time.monotonic() + 5
     while any((server.data / "arriving").iterdir()) and time.monotonic() < until:
@@ -48,7 +48,7 @@ def _quiet(server: Server) -> None:
     assert not list((server.data / "arriving").iterdir())
 
 
-def _raw(server: Server, *pieces: bytes, pause: float = 0.0, close: bool = False) -> bytes:
+def _raw(server: ServerHere, *pieces: bytes, pause: float = 0.0, close: bool = False) -> bytes:
     """What comes back for bytes sent as they are."""
     with socket.create_connection(("127.0.0.1", server.port), 20) as link:
         for piece in pieces:
@@ -65,7 +65,7 @@ def _raw(server: Server, *pieces: bytes, pause: float = 0.0, close: bool = False
     return back
 
 
-def _post(server: Server, *headers: str, path: str = "/v1/checks") -> bytes:
+def _post(server: ServerHere, *headers: str, path: str = "/v1/checks") -> bytes:
     lines = [
         f"POST {path} HTTP/1.1",
         f"Host: 127.0.0.1:{server.port}",
@@ -80,7 +80,7 @@ def _post(server: Server, *headers: str, path: str = "/v1/checks") -> bytes:
 
 
 @pytest.mark.parametrize("name", [name for name, make in BAD.items() if "factory" not in name and "module" not in name])
-def test_bad_files_are_answered_and_cost_nothing(server: Server, tmp_path: Path, name: str) -> None:
+def test_bad_files_are_answered_and_cost_nothing(server: ServerHere, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     file = folder / BAD[name](folder)
@@ -101,7 +101,7 @@ def test_bad_files_are_answered_and_cost_nothing(server: Server, tmp_path: Path,
         assert not (server.data / "jobs" / check["id"]).exists()
 
 
-def test_bombs_are_not_unpacked(server: Server) -> None:
+def test_bombs_are_not_unpacked(server: ServerHere) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.onnx", bytes(200 << 20))
@@ -128,20 +128,20 @@ def test_bombs_are_not_unpacked(server: Server) -> None:
         ("Ünïcode.SAFETENSORS", "Ünïcode.safetensors"),
     ],
 )
-def test_names_of_files_are_one_plain_component(server: Server, given: str, stored: str) -> None:
+def test_names_of_files_are_one_plain_component(server: ServerHere, given: str, stored: str) -> None:
     with server.client() as client:
         assert give(client, file=given)["file"] == stored
 
 
 @pytest.mark.parametrize("given", ["x.pt", "x.pkl", "x.pt2", "x.onnx.zip", "x", "x\n.onnx", "x\u202e.onnx", "n" * 201])
-def test_other_kinds_of_file_and_odd_names_are_refused(server: Server, given: str) -> None:
+def test_other_kinds_of_file_and_odd_names_are_refused(server: ServerHere, given: str) -> None:
     with server.client() as client:
         answer = client.post("/v1/checks", content=LIGHT, params={"file": given}, headers=OCTETS)
         assert answer.status_code in (415, 422)
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_script_in_a_layer_name_is_data(server: Server) -> None:
+def test_script_in_a_layer_name_is_data(server: ServerHere) -> None:
     name = "</script><img src=x onerror=alert(1)>"
     with server.client() as client:
         check = ended(client, give(client, models.script(name))["id"])
@@ -154,7 +154,7 @@ def test_script_in_a_layer_name_is_data(server: Server) -> None:
 # Bodies
 
 
-def test_a_body_over_the_cap_is_refused_however_it_comes(guarded: Server) -> None:
+def test_a_body_over_the_cap_is_refused_however_it_comes(guarded: ServerHere) -> None:
     declared = _raw(guarded, _post(guarded, f"Content-Length: {3 << 20}"))
     assert declared.startswith(b"HTTP/1.1 413 ")
     piece = b"%x\r\n%s\r\n" % (1 << 20, bytes(1 << 20))
@@ -163,26 +163,26 @@ def test_a_body_over_the_cap_is_refused_however_it_comes(guarded: Server) -> Non
     _quiet(guarded)
 
 
-def test_a_chunked_body_is_taken(guarded: Server) -> None:
+def test_a_chunked_body_is_taken(guarded: ServerHere) -> None:
     with guarded.client() as client:
         answer = client.post("/v1/checks", content=iter([LIGHT[:5000], LIGHT[5000:]]), headers=OCTETS)
         assert answer.status_code == 202
         assert ended(client, answer.json()["id"])["verdict"] == "findings"
 
 
-def test_a_body_shorter_than_declared_leaves_nothing(guarded: Server) -> None:
+def test_a_body_shorter_than_declared_leaves_nothing(guarded: ServerHere) -> None:
     back = _raw(guarded, _post(guarded, "Content-Length: 5000"), b"x" * 1000, close=True)
     assert b" 202 " not in back
     _quiet(guarded)
 
 
-def test_a_body_longer_than_declared_is_no_second_request(guarded: Server) -> None:
+def test_a_body_longer_than_declared_is_no_second_request(guarded: ServerHere) -> None:
     back = _raw(guarded, _post(guarded, "Content-Length: 10"), b"x" * 5000, close=True)
     assert back.count(b"HTTP/1.1 ") <= 2
     assert b"HTTP/1.1 202 " not in back.partition(b"HTTP/1.1 ")[2].partition(b"HTTP/1.1 ")[2]
 
 
-def test_a_slow_body_is_not_waited_for(guarded: Server) -> None:
+def test_a_slow_body_is_not_waited_for(guarded: ServerHere) -> None:
     began = time.monotonic()
     back = _raw(guarded, _post(guarded, "Content-Length: 5000"), b"x")
     assert back.startswith(b"HTTP/1.1 408 ")
@@ -191,14 +191,14 @@ def test_a_slow_body_is_not_waited_for(guarded: Server) -> None:
     _quiet(guarded)
 
 
-def test_a_slow_head_is_not_waited_for(guarded: Server) -> None:
+def test_a_slow_head_is_not_waited_for(guarded: ServerHere) -> None:
     for start in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "):
         began = time.monotonic()
         assert _raw(guarded, start) == b""
         assert 0.5 < time.monotonic() - began < 10
 
 
-def test_a_head_that_drips_is_not_waited_for(guarded: Server) -> None:
+def test_a_head_that_drips_is_not_waited_for(guarded: ServerHere) -> None:
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", guarded.port), 20) as link:
         link.sendall(b"GET / HTTP/1.1\r\n")
@@ -225,7 +225,7 @@ def test_a_head_that_drips_is_not_waited_for(guarded: Server) -> None:
         b"GET  / HTTP/9.9\r\n\r\n",
     ],
 )
-def test_nonsense_is_a_bad_request(guarded: Server, head: bytes) -> None:
+def test_nonsense_is_a_bad_request(guarded: ServerHere, head: bytes) -> None:
     back = _raw(guarded, head, close=True)
     status, _, rest = back.partition(b"\r\n")
     assert status.split()[1] in (b"400", b"421", b"431", b"414"), back
@@ -237,7 +237,7 @@ def test_nonsense_is_a_bad_request(guarded: Server, head: bytes) -> None:
     "path",
     ["/static/../../settings.py", "/static/%2e%2e/%2e%2e/app.py", "/static//etc/passwd", "/static/%00", "/..%2f.."],
 )
-def test_paths_lead_to_nothing_outside(guarded: Server, path: str) -> None:
+def test_paths_lead_to_nothing_outside(guarded: ServerHere, path: str) -> None:
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
     back = _raw(guarded, request.encode())
     assert b"HTTP/1.1 404 " in back
@@ -260,7 +260,7 @@ def test_paths_lead_to_nothing_outside(guarded: Server, path: str) -> None:
         {"cookie": f"{COOKIE}={TOKEN}"},
     ],
 )
-def test_without_the_token_nothing_is_told(guarded: Server, headers: dict[str, str]) -> None:
+def test_without_the_token_nothing_is_told(guarded: ServerHere, headers: dict[str, str]) -> None:
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     for method, path in (("GET", "/v1/checks"), ("GET", "/metrics"), ("POST", "/v1/checks"), ("GET", "/v1/none")):
         answer = httpx.request(method, f"{guarded.url}{path}", headers=raw)
@@ -284,7 +284,7 @@ def test_without_the_token_nothing_is_told(guarded: Server, headers: dict[str, s
         ("", 421),
     ],
 )
-def test_only_its_own_names_are_answered(guarded: Server, host: str, status: int) -> None:
+def test_only_its_own_names_are_answered(guarded: ServerHere, host: str, status: int) -> None:
     with guarded.client() as client:
         assert client.get("/v1/rules", headers={"host": host}).status_code == status
 
@@ -299,7 +299,7 @@ def test_only_its_own_names_are_answered(guarded: Server, host: str, status: int
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_requests_from_other_sites_are_refused(server: Server, headers: dict[str, str], done: dict) -> None:
+def test_requests_from_other_sites_are_refused(server: ServerHere, headers: dict[str, str], done: dict) -> None:
     with server.client() as client:
         for method, path in (("POST", "/v1/checks"), ("DELETE", f"/v1/checks/{done['id']}")):
             answer = client.request(method, path, content=LIGHT, headers={**OCTETS, **headers})
@@ -310,12 +310,12 @@ def test_requests_from_other_sites_are_refused(server: Server, headers: dict[str
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "text/plain", "application/x-www-form-urlencoded"])
-def test_forms_are_not_taken(server: Server, kind: str) -> None:
+def test_forms_are_not_taken(server: ServerHere, kind: str) -> None:
     with server.client() as client:
         assert client.post("/v1/checks", content=LIGHT, headers={"content-type": kind}).status_code == 415
 
 
-def test_a_full_queue_asks_to_come_back(guarded: Server) -> None:
+def test_a_full_queue_asks_to_come_back(guarded: ServerHere) -> None:
     with guarded.client() as client:
         given = []
         for _ in range(12):

@@ -16,12 +16,14 @@ from onnx import numpy_helper
 from tests.browser.chromium import launched
 from tests.integration.light_graphs import filled
 from tests.service import models
-from tests.service.running import Server, ended, give
+from tests.service.running import ServerHere, ended, give
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 TOKEN = "a-token-for-the-browser"
+PATIENCE = 90_000
+"""Milliseconds that a step may take: browsers are slow on a machine that is busy otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +33,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerHere]:
     """A server with a token."""
-    server = Server(tmp_path_factory.mktemp("site") / "data", "--max-upload", "8M", token=TOKEN).start()
+    server = ServerHere(tmp_path_factory.mktemp("site") / "data", max_upload=8 << 20, tokens=(TOKEN,)).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def runs(site: Server) -> list[str]:
+def runs(site: ServerHere) -> list[str]:
     """Three checks of one model, the second of them with weights far too small."""
     ids = []
     with site.client() as client:
@@ -56,9 +58,10 @@ def runs(site: Server) -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, site: Server) -> Iterator[Page]:
+def page(browser: Browser, site: ServerHere) -> Iterator[Page]:
     """A page of somebody who has logged in; no error may come up in it."""
     context = browser.new_context(base_url=site.url)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -70,11 +73,12 @@ def page(browser: Browser, site: Server) -> Iterator[Page]:
     page.wait_for_url(f"{site.url}/")
     yield page
     context.close()
-    assert not complaints
+    assert not [text for text in complaints if "415" not in text]  # a refusal is in the console, as browsers do it
 
 
-def test_a_browser_without_the_token_is_led_to_the_door(browser: Browser, site: Server) -> None:
+def test_a_browser_without_the_token_is_led_to_the_door(browser: Browser, site: ServerHere) -> None:
     context = browser.new_context(base_url=site.url)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto("/history?model=x")
     assert page.url == f"{site.url}/login?next=/history"
@@ -98,7 +102,7 @@ def test_a_browser_without_the_token_is_led_to_the_door(browser: Browser, site: 
 @pytest.mark.parametrize(
     "following", ["//evil.example/", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_the_door_leads_nowhere_else(site: Server, following: str) -> None:
+def test_the_door_leads_nowhere_else(site: ServerHere, following: str) -> None:
     answer = httpx.post(f"{site.url}/login", data={"token": TOKEN, "next": following})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
@@ -112,11 +116,9 @@ def test_a_chosen_file_is_sent_followed_and_shown(page: Page, tmp_path: Path) ->
     page.get_by_role("button", name="Check", exact=True).click()
     page.wait_for_url("**/checks/*")
     seen = set()
-    for _ in range(400):
-        state = page.locator("#state")
-        if not state.count():
-            break
-        seen.add(state.text_content(timeout=2000) if state.count() else "")
+    shown = page.locator("#state, .actions .main")
+    while shown.first.get_attribute("id") == "state":
+        seen.add(shown.first.text_content())
         page.wait_for_timeout(50)
     assert any("Being checked" in (text or "") for text in seen)
     page.get_by_role("link", name="Full report").wait_for()
@@ -154,10 +156,9 @@ def test_a_refusal_is_said(page: Page, tmp_path: Path) -> None:
     assert answer.value.status == 415
     page.get_by_text("what can carry code is not taken").wait_for()
     assert page.get_by_role("button", name="Check", exact=True).is_enabled()
-    page.evaluate("0")  # the 415 is in the console too, as browsers do it
 
 
-def test_a_running_check_is_cancelled(page: Page, site: Server) -> None:
+def test_a_running_check_is_cancelled(page: Page, site: ServerHere) -> None:
     with site.client() as client:
         check = give(client, models.slow())
     page.goto(f"/checks/{check['id']}")
@@ -190,7 +191,7 @@ def test_checks_are_searched(page: Page, runs: list[str]) -> None:
     assert page.get_by_text("Nothing fits this search.").is_visible()
 
 
-def test_a_check_is_deleted_after_asking(page: Page, site: Server) -> None:
+def test_a_check_is_deleted_after_asking(page: Page, site: ServerHere) -> None:
     with site.client() as client:
         check = ended(client, give(client)["id"])
     page.goto(f"/checks/{check['id']}")
@@ -210,7 +211,7 @@ def test_rules_are_read(page: Page) -> None:
 HOSTILE = "</code><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
-def test_hostile_names_are_text_on_every_page(page: Page, site: Server) -> None:
+def test_hostile_names_are_text_on_every_page(page: Page, site: ServerHere) -> None:
     with site.client() as client:
         params = {"model": HOSTILE, "commit": "'\"><svg onload=alert(3)>", "file": f"{HOSTILE}.onnx"}
         content = _with_layer(HOSTILE)
@@ -238,7 +239,7 @@ def _with_layer(name: str) -> bytes:
     return model.SerializeToString()
 
 
-def test_the_policy_of_the_pages_is_strict(page: Page, site: Server, runs: list[str]) -> None:
+def test_the_policy_of_the_pages_is_strict(page: Page, site: ServerHere, runs: list[str]) -> None:
     answer = page.goto("/")
     assert answer is not None
     policy = answer.headers["content-security-policy"]
@@ -268,7 +269,6 @@ def test_everything_fits_a_phone(page: Page, runs: list[str]) -> None:
 
 def test_pages_are_accessible(page: Page, runs: list[str]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the checker is a test dependency")
-    page.context.set_default_timeout(20_000)
     for address in ("/", f"/checks/{runs[1]}", "/history?model=squeeze", f"/compare?a={runs[0]}&b={runs[1]}", "/login"):
         page.goto(address)
         found = axe.Axe().run(page)

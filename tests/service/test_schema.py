@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.service.running import Server
+from tests.service.running import ServerHere
 
 schemathesis = pytest.importorskip("schemathesis", reason="the fuzzer is a test dependency")
 
 
 @pytest.fixture(scope="module")
-def document(server: Server) -> Any:
+def document(server: ServerHere) -> Any:
     with server.client() as client:
         return schemathesis.openapi.from_dict(client.get("/openapi.json").json())
 
@@ -41,7 +41,7 @@ def test_every_call_of_the_document_is_fuzzed(document: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), _CALLS)
-def test_no_request_brings_up_a_defect(server: Server, document: Any, method: str, path: str) -> None:
+def test_no_request_brings_up_a_defect(server: ServerHere, document: Any, method: str, path: str) -> None:
     operation = document[path][method]
     answered = 0
 

@@ -46,6 +46,11 @@ class Nurse:
         self.problem = "workers are being started"
         self.restarts = 0
 
+    @property
+    def pid(self) -> int | None:
+        """The process of the nursery, once it is started."""
+        return self._process.pid if self._process else None
+
     async def run(self) -> None:
         """Until cancelled."""
         failures = 0

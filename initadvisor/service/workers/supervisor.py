@@ -27,7 +27,7 @@ from initadvisor.service.workers.nurse import Nurse
 
 _log = logging.getLogger("initadvisor.service")
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 5.0
 """How often the queue is looked at without a reason to."""
 _SMALL = 1 << 20
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
