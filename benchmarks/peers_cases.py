@@ -5,7 +5,7 @@ Imports nothing of initadvisor, so that the rivals' environment can build them, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,9 @@ class Case:
         for index in range(count):
             yield self.draw(index)
 
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """SGD with momentum."""
-        return torch.optim.SGD(model.parameters(), self.rate, momentum=0.9)
+        return torch.optim.SGD(parameters, self.rate, momentum=0.9)
 
 
 def _noise(classes: int, size: int, count: int = 4) -> Callable[[int], Batch]:

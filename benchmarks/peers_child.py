@@ -36,7 +36,7 @@ def torch_audit_dynamic(model: torch.nn.Module, case: Case) -> Found:
     """Five training steps under its auditor."""
     from torch_audit import Auditor
 
-    optimizer = case.optimizer(model)
+    optimizer = case.optimizer(model.parameters())
     auditor = Auditor(model, optimizer=optimizer, every_n_steps=1)
     with auditor:
         auditor.audit_static()
@@ -62,7 +62,7 @@ def torchmortem_dynamic(model: torch.nn.Module, case: Case) -> Found:
     """Ten training steps under its autopsy; it has no static mode."""
     from torchmortem import Autopsy
 
-    optimizer = case.optimizer(model)
+    optimizer = case.optimizer(model.parameters())
     with Autopsy(model, optimizer=optimizer, sampling="thorough") as autopsy:
         for x, y in case.batches(10):
             optimizer.zero_grad()

@@ -42,6 +42,10 @@ def foresee(graph: Graph, tensors: Mapping[str, TensorFacts]) -> Forecast:
     """
     if not graph.edges:
         return Forecast(reason=f"a {graph.source} holds tensors only, no graph to follow a signal through")
+    if any(facts.mirrored for facts in tensors.values()):
+        return Forecast(
+            reason="units are drawn in pairs of opposite sign, and a prediction counts with independent ones"
+        )
     weights = statistics(tensors)
     if not weights:
         return Forecast(reason="no weight holds numbers to start from")

@@ -19,6 +19,7 @@ from initadvisor.analysis.fingerprint import Place, fingerprint, settle
 from initadvisor.analysis.fingerprint.evidence import SAMPLE, gather
 from initadvisor.analysis.places import places
 from initadvisor.analysis.tensors.duplicates import copies, duplicate_rows
+from initadvisor.analysis.tensors.mirrored import MIRRORED, is_mirrored
 from initadvisor.analysis.tensors.moments import MAX_KEPT_LINES, Moments, finish, read_segment
 from initadvisor.analysis.tensors.rows import RowView, row_axes, row_view
 from initadvisor.analysis.tensors.sampling import element_sample, whole
@@ -146,8 +147,12 @@ def _facts(task: _Task, moments: Moments) -> tuple[TensorFacts, tuple[object, ..
     facts.uninitialised = uninitialised_score(sample, parameter.dtype)
     if min(evidence.lines.shape, default=0) >= 4 and not facts.constant:
         facts.effective_rank = effective_rank(evidence.lines[:RANK_LINES, :RANK_COLUMNS])
-    if not parameter.buffer:
+    facts.mirrored = not facts.constant and is_mirrored(source, parameter.shape, facts.mean, facts.std)
+    if facts.mirrored:
+        facts.draw = MIRRORED
+    elif not parameter.buffer:
         facts.draw = fingerprint(evidence)
+    if facts.draw is not None:
         facts.outlier_ratio = _outlier_ratio(moments, evidence.sample, facts.draw)
     return facts, signature
 

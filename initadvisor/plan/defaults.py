@@ -14,6 +14,7 @@ from initadvisor.ops.gains import moments
 from initadvisor.plan.balance import balanced, stacked
 from initadvisor.plan.critical import critical, is_saturating
 from initadvisor.plan.gains import recommended_gain
+from initadvisor.plan.mirrored import mirrored
 from initadvisor.plan.stretch import stretches
 
 DEEP = 10
@@ -50,7 +51,7 @@ def default_choices(graph: Graph) -> Choices:
     chosen |= _mean_free(graph)
     chosen |= RECIPES["recurrent"](graph)
     chosen |= _residual(graph, chosen)
-    return chosen | balanced(graph, chosen, _plain_layers(graph, place))
+    return chosen | balanced(graph, chosen, _plain_layers(graph, place)) | mirrored(graph)
 
 
 def balanced_weights(graph: Graph) -> frozenset[str]:

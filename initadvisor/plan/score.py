@@ -50,9 +50,10 @@ def score(
 ) -> Score | None:
     """Compare the forecast of a model as it is with that of the model once the steps are carried out.
 
-    None where no signal is known, or there are fewer than two places to compare.
+    None where no signal is known, or there are fewer than two places to compare, or units are drawn in pairs, which
+    the prediction takes for independent.
     """
-    if before.prediction is None:
+    if before.prediction is None or any(step.method == "mirrored_orthogonal" for step in steps):
         return None
     after = foresee_with(graph, weights_after(measured, steps))
     values = _places(graph)

@@ -48,6 +48,8 @@ CASES: list[tuple[InitSpec, list[tuple[tuple[int, ...], Layout | None]]]] = [
     (InitSpec("orthogonal", {"centred": True, "gain": 4.0}), MATRICES + STORED),
     (InitSpec("delta_orthogonal"), MATRICES + STORED),
     (InitSpec("sparse_orthogonal", {"density": 0.25}), MATRICES + STORED),
+    (InitSpec("mirrored_orthogonal"), MATRICES + STORED),
+    *((InitSpec("mirrored_orthogonal", {"gain": 0.9, "sides": sides}), MATRICES) for sides in ("rows", "columns")),
     (InitSpec("identity", {"gain": 0.9}), MATRICES + STORED),
     (InitSpec("idinit"), MATRICES),
     (InitSpec("idinit", {"loose": 0.01}), MATRICES),

@@ -108,7 +108,9 @@ class Bonds:
         weight, bias = self.weight(layer), self.bias(layer)
         method = weight.draw.method if weight is not None and weight.draw is not None else None
         rms = bias.rms if bias is not None and bias.rms is not None else 0.0
-        gain = None if weight is not None and weight.constant else self.gain(layer)
+        # Pairs of opposite units pass on more than independent ones, which is what a stretch counts with.
+        unlike = weight is not None and (weight.constant or weight.mirrored)
+        gain = None if unlike else self.gain(layer)
         before = tuple(n for n in layer.attrs.get("stretch_previous", ()) if self._steps(n))
         sums = weight.row_sums if weight is not None and weight.row_sums is not None else 1.0
         return Link(layer.name, before, gain, self.activation(layer), rms, method == "pytorch_default", sums)

@@ -79,6 +79,9 @@ class TensorFacts(BaseModel):
     row_sums: float | None = measure(
         "Mean square of the sums of output rows over that of independent elements: 0 where every row sums to zero", "1"
     )
+    mirrored: bool | None = measure(
+        "Whether it is a matrix whose rows or columns come in pairs of opposite sign (looks-linear)"
+    )
     row_std_spread: float | None = measure(
         "95th over 5th percentile of the standard deviation within each output row or filter", "1"
     )
