@@ -16,6 +16,16 @@ INTERVAL = 0.1
 _TURNS = "|/-\\"
 
 
+BAR = 12
+"""Characters of a bar."""
+
+
+def bar(done: int, total: int) -> str:
+    """`[####--------]`: how much of the work is done, in ASCII, which every terminal has."""
+    full = min(BAR, max(0, BAR * done // total))
+    return f"[{'#' * full}{'-' * (BAR - full)}]"
+
+
 class ProgressLine:
     """Called with (stage, done, total); a thread shows "target: stage 12%" and removes it at the end."""
 
@@ -39,7 +49,7 @@ class ProgressLine:
 
     def __call__(self, stage: str, done: int = 0, total: int = 0) -> None:
         """Report where the work is; cheap enough to be called for every tensor."""
-        self._text = f"{stage} {100 * done // total}%" if total else stage
+        self._text = f"{stage} {bar(done, total)} {100 * done // total}%" if total else stage
 
     def _draw(self) -> None:
         if self._stop.wait(DELAY):
