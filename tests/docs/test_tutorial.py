@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import environment
 from tests.docs.blocks import ROOT, blocks
 
@@ -16,6 +18,7 @@ FAILS = "initadvisor check digits_net:broken"
 """The one command that is to find something, and so leaves with 1."""
 
 
+@pytest.mark.timeout(900)  # seven processes, each of which starts torch, on a machine that may be busy
 def test_the_tutorial_ends_with_a_net_that_learns(tmp_path: Path) -> None:
     env = _env(tmp_path)
     said: dict[str, str] = {}
