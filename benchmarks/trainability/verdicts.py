@@ -73,7 +73,7 @@ class Judge:
                 ALONE,
             )
             facts = facts_of(seen, 0.0)
-            seen_view = look(graph, _silent, lambda s, n, g, facts=facts: enrich(facts, s, n, g))  # type: ignore[misc]
+            seen_view = look(graph, _silent, lambda s, n, g, facts=facts: enrich(facts, s, n, g), view)  # type: ignore[misc]
             judged = evaluate(self.probing.compiled, seen_view.subjects, {*seen_view.available, "probe"}, view.reasons)
             row[name] = {**_facts(seen_view, "model.probe."), **_layers(facts.layers, facts.parameters)}
             if name == "probe":

@@ -46,15 +46,22 @@ Enrich = Callable[[str, str, Mapping[str, "BaseModel"]], None]
 """Adds what was measured otherwise to the facts of a subject: called with (scope, name, facts by group)."""
 
 
-def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None) -> View:
-    """Measure the tensors of a described graph and gather the facts of every subject."""
+def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None, earlier: View | None = None) -> View:
+    """Measure the tensors of a described graph and gather the facts of every subject.
+
+    earlier: a look at the same graph, whose measurements still hold.
+    """
     from initadvisor.analysis import facts
     from initadvisor.analysis.forecast import foresee
     from initadvisor.analysis.tensor_facts import tensor_facts
+    from initadvisor.engine.assessing import assess
 
-    measured = tensor_facts(graph, progress=lambda done, total: tell("weights", done, total))
-    tell("signal")
-    forecast = foresee(graph, measured)
+    if earlier is not None:
+        measured, forecast = earlier.measured, earlier.forecast
+    else:
+        measured = tensor_facts(graph, progress=lambda done, total: tell("weights", done, total))
+        tell("signal")
+        forecast = foresee(graph, measured)
     subjects: dict[str, list[Subject]] = {scope: [] for scope in facts.SCOPES}
     flat: dict[tuple[int, str], tuple[BaseModel, dict[str, FactValue]]] = {}
     for scope, name, tensor, groups in facts.collect(graph, measured, forecast):
@@ -66,6 +73,8 @@ def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None) 
             # other object takes over their identity.
             key = (id(model), group)
             if key not in flat:
+                if isinstance(model, facts.ModelFacts):
+                    assess(model)
                 flat[key] = (model, flatten(group, model, {}))
             known |= flat[key][1]
         # The whole model goes without a name: that of the file would tie fingerprints to where it lies.

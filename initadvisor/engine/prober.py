@@ -101,7 +101,7 @@ class Prober:
             seen = run(module, sites, batches, loss, settings, _squashed(graph), ranks)
             facts = _renamed(facts_of(seen, _elements(graph)), names)
             tell("judging")
-            looked = look(graph, tell, lambda scope, n, groups, facts=facts: enrich(facts, scope, n, groups))  # type: ignore[misc]
+            looked = look(graph, tell, lambda scope, n, groups, facts=facts: enrich(facts, scope, n, groups), view)  # type: ignore[misc]
             view = view or looked
             available: frozenset[Need] = looked.available | frozenset[Need](("probe",))
             runs.append((seen, evaluate(compiled, looked.subjects, available, looked.reasons)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from initadvisor.engine.accepting import Accepted, counts
 from initadvisor.engine.explaining import signal_rows
 from initadvisor.errors import InitAdvisorError
-from initadvisor.report.model import CoverageRow, Explanation, Problem, Report, Summary, Tool
+from initadvisor.report.model import CoverageRow, Explanation, Problem, Report, Risk, Summary, Tool
 from initadvisor.rules import Judgement
 from initadvisor.rules.vocabulary import clean_text
 
@@ -67,6 +67,7 @@ def report_of(
         layers=layers,
         signal=signal_rows(view.forecast),
         explanation=explanation,
+        risk=_risk(view),
         settings_digest=settings_digest,
     )
 
@@ -85,6 +86,19 @@ def report_of_data(name: str, judgement: Judgement, notes: Sequence[str], settin
         not_evaluated=tuple(judgement.not_evaluated),
         settings_digest=settings_digest,
     )
+
+
+def _risk(view: View) -> Risk | None:
+    """What the most telling look says, None where none could."""
+    known = next((subject.facts for subject in view.subjects.get("model", ())), {})
+    ahead: Literal["probe", "probe with look-ahead"] = (
+        "probe with look-ahead" if "model.probe.lookahead_ratio" in known else "probe"
+    )
+    for fact, seen in (("model.probe.risk", ahead), ("model.signal.risk", "predicted signal")):
+        value = known.get(fact)
+        if isinstance(value, float):
+            return Risk(training_fails=value, seen=seen)
+    return None
 
 
 def report_of_failure(target: Any, error: BaseException, settings_digest: str) -> Report:

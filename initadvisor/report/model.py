@@ -124,6 +124,13 @@ class PathStep(_Record):
     joins: tuple[tuple[str, float | None], ...] = ()
 
 
+class Risk(_Record):
+    """The probability that training from this start fails. seen: the look that it rests on."""
+
+    training_fails: float = Field(ge=0.0, le=1.0)
+    seen: Literal["predicted signal", "probe", "probe with look-ahead"]
+
+
 class Explanation(_Record):
     """The signal on its way from an input to one layer, and the gradient on its way back from an output to it.
 
@@ -172,6 +179,7 @@ class Report(_Record):
     layers: tuple[LayerRow, ...] = ()
     signal: tuple[SignalRow, ...] = ()
     explanation: Explanation | None = None
+    risk: Risk | None = None
     probe: dict[str, Any] | None = None
     settings_digest: str = ""
     details: Details | None = None

@@ -204,3 +204,8 @@ class ModelProbeFacts(BaseModel):
     )
     lookahead_rate: float | None = measure("Learning rate that gave it", "1")
     lookahead_steps: int | None = measure("Steps of the look-ahead", "steps")
+    risk: float | None = measure(
+        "Probability that training fails, from several of these figures at once, with the look-ahead where it was "
+        "asked for; calibrated in rules/risk.toml",
+        "1",
+    )

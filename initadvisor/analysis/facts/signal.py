@@ -92,3 +92,6 @@ class ModelSignalFacts(BaseModel):
     token_layer: str | None = measure("Name of that layer")
     largest_logit_std: float | None = measure("Largest standard deviation of attention logits over the keys of a row")
     largest_logit_at: str | None = measure("Module where that is")
+    risk: float | None = measure(
+        "Probability that training fails, from several of these figures at once; calibrated in rules/risk.toml", "1"
+    )
