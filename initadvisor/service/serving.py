@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from typing import Any
@@ -92,7 +93,7 @@ def server(settings: ServiceSettings) -> uvicorn.Server:
         ws="none",
         loop="asyncio",
         access_log=False,
-        log_level="warning",
+        log_config=None,
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEAD,
@@ -105,6 +106,7 @@ def server(settings: ServiceSettings) -> uvicorn.Server:
 
 def serve(settings: ServiceSettings) -> None:
     """Serve until a signal ends it."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     running = server(settings)
     # Nothing that a request names can then be taken for a file beside the place where the server was started.
     os.chdir(settings.data_dir)

@@ -19,7 +19,7 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL
 """What workers see of the environment; tokens and passwords are not among it."""
 
 _THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _AGAIN_SECONDS = 1.0
 
 
