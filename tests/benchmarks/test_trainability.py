@@ -160,7 +160,9 @@ def test_outcomes_of_a_case() -> None:
     assert [j.outcome for j in (fine, slow, dead)] == ["trainable", "slow", "untrainable"]
     assert fine.always
     assert not judged([0.95, 0.92, 0.89]).always
-    assert [j.fails for j in (fine, slow, dead)] == [False, True, True]
+    # A slow one neither trains nor fails.
+    assert [j.fails for j in (fine, slow, dead)] == [False, False, True]
+    assert [j.trains for j in (fine, slow, dead)] == [True, False, False]
 
 
 def test_area_under_the_curve_counts_ties_half() -> None:
@@ -188,7 +190,7 @@ def test_a_finding_at_error_level_ranks_above_every_risk() -> None:
     assert result["AUC"] == 1.0
     assert result["AUC of the risk alone"] == 0.5
     assert by_rule([found, silent, judged([0.95] * 3, ["IA610"])], ["probe"]) == {
-        "IA610 error": {"fired": 2, "precision": 0.5}
+        "IA610 error": {"fired": 2, "fail": 1, "slow": 0, "not trainable": 0.5}
     }
 
 

@@ -115,11 +115,16 @@ def test_ctrl_c_prints_what_was_done_and_exits_with_130(folder: Path) -> None:
         [sys.executable, "-m", "initadvisor", "compare", "zoo:talking", "--inits", "he,xavier", "--steps", "100000",
          "--lr", "0.01", "--output-format", "json"],
         cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A background job of a shell is started deaf to interrupts, and so are its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    assert started.stderr is not None
-    assert "training\n" in iter(started.stderr.readline, "")  # the model says so at its hundredth pass
-    started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    try:
+        assert started.stderr is not None
+        assert "training\n" in iter(started.stderr.readline, "")  # the model says so at its hundredth pass
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
     assert started.returncode == 130, err
     found = json.loads(out)
     assert found["interrupted"] is True

@@ -60,7 +60,7 @@ LAYER = """name op weight bias shape fan_in fan_out activation norm_before norm_
 
 def test_keys_of_schema_version_1_are_there() -> None:
     data = json.loads(render([report(finding())], "json"))
-    assert set(data) == {*REPORT.split(), *LATER.split(), "details"}
+    assert set(data) == {*REPORT.split(), *LATER.split(), "details", "risk"}
     assert set(data["findings"][0]) == set(FINDING.split())
     assert set(data["findings"][0]["subject"]) == {"kind", "name", "tensor"}
     assert set(data["layers"][0]) == set(LAYER.split())
