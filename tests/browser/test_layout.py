@@ -15,7 +15,7 @@ from tests.report.html.reports import MARKUP, full
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-WIDTHS = (360, 800, 1400)
+WIDTHS = (360, 1400)
 
 OVERLAPS = """() => {
   const boxes = [...document.querySelectorAll(

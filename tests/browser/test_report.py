@@ -167,7 +167,7 @@ def test_details_unfold_from_the_keyboard(watched: Watched, files: dict[str, Pat
     summary = page.locator("summary", has_text="About IA101")
     summary.focus()
     page.keyboard.press("Enter")
-    assert page.get_by_text("Compares the gain of a layer").is_visible()
+    assert page.get_by_text("Compares the gain of a layer").first.is_visible()
 
 
 def test_the_command_can_be_copied(browser: Browser, files: dict[str, Path]) -> None:
@@ -214,11 +214,11 @@ def test_printed_it_is_light_unfolded_and_without_controls(browser: Browser, fil
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.get_by_text("Compares the gain of a layer").is_visible()
+    assert page.get_by_text("Compares the gain of a layer").first.is_visible()
     assert not page.locator(".filter").is_visible()
     assert not page.locator(".copy").first.is_visible()
     assert page.pdf().startswith(b"%PDF")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
-    assert not page.get_by_text("Compares the gain of a layer").is_visible()
+    assert not page.get_by_text("Compares the gain of a layer").first.is_visible()
     page.context.close()
