@@ -33,6 +33,8 @@ COMMANDS = {
     "initadvisor check --help": ["-m", "initadvisor", "check", "--help"],
     "initadvisor completion bash": ["-m", "initadvisor", "completion", "bash"],
     "initadvisor rule IA103": ["-m", "initadvisor", "rule", "IA103"],
+    "import pytest": ["-c", "import pytest"],
+    "import pytest and the plugin": ["-c", "import pytest, initadvisor.integrations.pytest_plugin"],
 }
 
 

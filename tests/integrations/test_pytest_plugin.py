@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 
@@ -118,14 +117,11 @@ def test_a_session_that_checks_nothing_loads_nothing_of_ours(installed: pytest.P
     installed.runpytest_subprocess("-p", "no:xdist", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
-def test_loading_takes_under_5_milliseconds() -> None:
-    def cost() -> float:
-        """Milliseconds that python says the import took, all it brings with it included."""
-        command = [sys.executable, "-X", "importtime", "-c", f"import pytest, {LOADED}"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
-        # The last line of each name holds the whole time of its tree; the package is imported before its parts.
-        whole = {line.split("|")[2].strip(): int(line.split("|")[1]) for line in lines if "initadvisor" in line}
-        return sum(whole.values()) / 1000
-
-    cost()
-    assert statistics.median(cost() for _ in range(5)) < 5
+def test_loading_brings_nothing_but_the_standard_library_and_pytest() -> None:
+    """What the plugin costs other people's sessions; the milliseconds are in benchmarks/results/startup.json."""
+    code = (
+        f"import sys, pytest; before = set(sys.modules); import {LOADED}; "
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"initadvisor", *sys.stdlib_module_names}
