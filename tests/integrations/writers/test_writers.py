@@ -129,6 +129,8 @@ def _records(data: bytes, block: int = 32768) -> Iterator[bytes]:
             continue
         length, kind = struct.unpack_from("<HB", data, place + 4)
         piece = data[place + 7 : place + 7 + length]
+        if len(piece) < length:  # it is still being written
+            return
         place += 7 + length
         whole = piece if kind in (1, 2) else whole + piece
         if kind in (1, 4):
