@@ -94,7 +94,11 @@ def _risk(view: View) -> Risk | None:
     ahead: Literal["probe", "probe with look-ahead"] = (
         "probe with look-ahead" if "model.probe.lookahead_ratio" in known else "probe"
     )
-    for fact, seen in (("model.probe.risk", ahead), ("model.signal.risk", "predicted signal")):
+    looks: tuple[tuple[str, Literal["predicted signal", "probe", "probe with look-ahead"]], ...] = (
+        ("model.probe.risk", ahead),
+        ("model.signal.risk", "predicted signal"),
+    )
+    for fact, seen in looks:
         value = known.get(fact)
         if isinstance(value, float):
             return Risk(training_fails=value, seen=seen)
