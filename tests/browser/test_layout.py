@@ -15,7 +15,9 @@ from tests.report.html.reports import MARKUP, full
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-WIDTHS = (360, 1400)
+_LONG = pytest.mark.long
+WIDTHS = (360, pytest.param(800, marks=_LONG), 1400)
+SHOWN = ["full", "hostile", *(pytest.param(name, marks=_LONG) for name in REPORTS if name not in ("full", "hostile"))]
 
 OVERLAPS = """() => {
   const boxes = [...document.querySelectorAll(
@@ -61,7 +63,7 @@ def unfold(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", SHOWN)
 @pytest.mark.parametrize("unfolded", [False, True])
 def test_nothing_overlaps_or_leaves_the_page(
     browser: Browser, files: dict[str, Path], name: str, width: int, unfolded: bool
@@ -97,7 +99,7 @@ def test_it_follows_the_readers_theme(browser: Browser, files: dict[str, Path], 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", SHOWN)
 def test_an_accessibility_checker_finds_nothing_serious(
     browser: Browser, files: dict[str, Path], name: str, scheme: Any
 ) -> None:
