@@ -188,7 +188,9 @@ def test_edges_that_do_not_fit_are_refused(edges: list[float]) -> None:
 
 
 def test_an_empty_histogram_is_drawn() -> None:
-    parsed(histogram([0.0, 1.0], [0], title="t"))
+    svg = histogram([0.0, 1.0], [0], title="t")
+    assert parsed(svg).tag == f"{NS}svg"
+    assert not {"nan", "inf"} & {text.lower() for text in texts(svg)}
 
 
 def test_bars_are_as_long_as_their_values() -> None:
