@@ -83,7 +83,9 @@ class InputFacts(BaseModel):
     shift_p: float | None = measure("Its p-value, times the number of statistics compared (Bonferroni)", "1")
     shift_at: str | None = measure("The statistic of `shift`")
     second_samples: int | None = measure("Samples of the second set looked at", "samples")
-    expected: ExpectedFacts | None = measure("Against the preprocessing of the pretrained weights, where they are known")
+    expected: ExpectedFacts | None = measure(
+        "Against the preprocessing of the pretrained weights, where they are known"
+    )
 
 
 class LabelFacts(BaseModel):
