@@ -68,13 +68,18 @@ def _part(own: Sequence[Judged], scales: Mapping[str, Scale]) -> dict[str, Any]:
 
 def _named(own: Sequence[Judged]) -> dict[str, Any]:
     """Of failing cases with another cause than their weights: what is found, and whether new weights are offered."""
+    # A piece of information about a weight is no answer to what is wrong, which findings from warnings on are.
+    told = {j.case.key: {tuple(f) for look in REDRAWN for f in j.said["findings"][look] if f[2]} for j in own}
     offered = {
-        j.case.key: sorted({f"{rule} {fix}" for look in REDRAWN for rule, _, fix in j.said["findings"][look] if fix})
-        for j in own
+        key: sorted({f"{rule} {fix}" for rule, level, fix in found if level != "info"}) for key, found in told.items()
+    }
+    aside = {
+        key: sorted({f"{rule} {fix}" for rule, level, fix in found if level == "info"}) for key, found in told.items()
     }
     return {
         "failing": len(own),
         "new weights offered": {key: rules for key, rules in offered.items() if rules},
+        "named beside it at info level": {key: rules for key, rules in aside.items() if rules},
         "found": {
             j.case.key: sorted({f"{r} {s}" for r, s, _ in j.said["findings"]["probe with optimizer"]}) for j in own
         },

@@ -18,6 +18,7 @@ import torch
 
 from initadvisor.analysis import structure
 from initadvisor.engine import Checker, CheckSettings
+from initadvisor.engine.data import DataChecker
 from initadvisor.engine.look import View, look
 from initadvisor.engine.prober import enrich, sites_of
 from initadvisor.frontends.options import LoadOptions
@@ -45,6 +46,7 @@ class Judge:
     def __init__(self) -> None:
         self.static = Checker(CheckSettings())
         self.probing = Checker(CheckSettings(), purpose="probe")
+        self.data = DataChecker(Checker(CheckSettings(), purpose="data"))
 
     def judge(self, case: Case, seed: int = SEED) -> dict[str, Any]:
         """Facts of the model and findings by look."""
@@ -62,6 +64,7 @@ class Judge:
         }
         rate = case.rates[len(case.rates) // 2]
         own = ProbeSettings(optimizer=lambda ps: torch.optim.SGD(ps, rate, momentum=MOMENTUM))
+        of_data = self.data.judge({"input": inputs, "labels": targets})[0].findings
         for name, settings in (("probe", ProbeSettings(lookahead=True)), ("probe with optimizer", own)):
             seen = run(
                 module,
@@ -75,12 +78,13 @@ class Judge:
             facts = facts_of(seen, 0.0)
             seen_view = look(graph, _silent, lambda s, n, g, facts=facts: enrich(facts, s, n, g), view)  # type: ignore[misc]
             judged = evaluate(self.probing.compiled, seen_view.subjects, {*seen_view.available, "probe"}, view.reasons)
+            found = [*judged.findings, *of_data]
             row[name] = {**_facts(seen_view, "model.probe."), **_layers(facts.layers, facts.parameters)}
             if name == "probe":
-                row["findings"]["probe with look-ahead"] = _told(judged.findings)
-                row["findings"][name] = _told([f for f in judged.findings if f.rule != "IA634"])
+                row["findings"]["probe with look-ahead"] = _told(found)
+                row["findings"][name] = _told([f for f in found if f.rule != "IA634"])
             else:
-                row["findings"][name] = _told(judged.findings)
+                row["findings"][name] = _told(found)
         row["cpu"] = round(seconds() - begun, 2)
         return row
 

@@ -57,7 +57,15 @@ def _losses(seen: Observation) -> dict[str, Any]:
         "chance_loss": math.log(seen.classes) if seen.classes else None,
         "logit_std": number(seen.logit_std[0]),
         "logit_spread": number(seen.logit_spread[-1]),
+        "input_rms": number(seen.input_rms),
+        "output_gain": _output_gain(seen),
     }
+
+
+def _output_gain(seen: Observation) -> float | None:
+    """What happens to the values behind the last layer: a temperature, a scaling, a squashing."""
+    first = [one for one in seen.seen[0] if one.call == 0] if seen.seen else []
+    return _ratio(seen.output_rms, first[-1].rms) if first else None
 
 
 def _nonfinite(seen: Observation) -> dict[str, Any]:

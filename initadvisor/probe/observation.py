@@ -57,6 +57,8 @@ class Observation:
     norm_batches: dict[int, tuple[int, int]] = field(default_factory=dict)
     logit_std: list[float | None] = field(default_factory=list)
     logit_spread: list[float | None] = field(default_factory=list)
+    input_rms: float | None = None
+    output_rms: float | None = None
     entropies: list[tuple[str, float]] = field(default_factory=list)
     bad_step: int | None = None
     origin: Origin | None = None

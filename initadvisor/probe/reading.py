@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -117,6 +118,17 @@ def spreads(outputs: Sequence[torch.Tensor | None], ranks: Ranks) -> tuple[list[
         stds.append(spread)
         shares.append(spread / rms if rms else None)
     return stds, shares
+
+
+def largest_rms(tensors: Iterable[torch.Tensor | None]) -> float | None:
+    """Root mean square of the float tensor with the most elements; None where there is none or it is not finite."""
+    floats = [t for t in tensors if t is not None and t.is_floating_point() and t.ndim > 1 and t.numel()]
+    if not floats:
+        return None
+    largest = max(floats, key=torch.Tensor.numel).detach()
+    values = largest.double() if largest.device.type != "mps" else largest.float()
+    rms = float(values.square().mean()) ** 0.5
+    return rms if math.isfinite(rms) else None
 
 
 def first_bad(seen: Observation, scaled: bool) -> int | None:

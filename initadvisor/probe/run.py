@@ -16,6 +16,7 @@ import torch
 from initadvisor.errors import InitAdvisorError, LimitError, TargetCodeError, UsageError
 from initadvisor.frontends.references import describe
 from initadvisor.frontends.torch_module.lazy import is_lazy, shapeable
+from initadvisor.frontends.torch_module.trees import leaves
 from initadvisor.probe.attention import AttentionWatch
 from initadvisor.probe.batch import Batch
 from initadvisor.probe.checkpointing import blocks, checkpointed
@@ -24,7 +25,7 @@ from initadvisor.probe.gradients import Gradients
 from initadvisor.probe.observation import Observation
 from initadvisor.probe.observer import Observer
 from initadvisor.probe.ranks import ALONE, Ranks, is_lost
-from initadvisor.probe.reading import fill, first_bad, first_site, mean_entropies, over_ranks, spreads
+from initadvisor.probe.reading import fill, first_bad, first_site, largest_rms, mean_entropies, over_ranks, spreads
 from initadvisor.probe.requested import measure_requested
 from initadvisor.probe.settings import WAKING, ProbeSettings
 from initadvisor.probe.site import Site
@@ -191,6 +192,9 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
         fill(seen, training, observer, gradients, scales)
     seen.losses = [float(loss) for loss in losses]
     seen.logit_std, seen.logit_spread = spreads(outputs, ranks)
+    if ranks.alone:
+        seen.input_rms = largest_rms(leaves((training.batch.args, dict(training.batch.kwargs))))
+        seen.output_rms = largest_rms(outputs[:1])
     seen.entropies = mean_entropies([(path, float(value)) for path, value in watch.entropies], ranks)
     if seen.failed:
         return seen

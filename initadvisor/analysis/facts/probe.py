@@ -139,6 +139,11 @@ class ModelProbeFacts(BaseModel):
         "The part of the outputs that differs between samples, as a share of their root mean square, at the last step",
         "1",
     )
+    input_rms: float | None = measure("Root mean square of the model's largest float input", "input")
+    output_gain: float | None = measure(
+        "Root mean square of the first output over that of the last layer's: what is multiplied or squashed behind it",
+        "1",
+    )
 
     nonfinite: bool | None = measure("Whether a loss, an activation or a gradient was NaN or infinite")
     nonfinite_step: int | None = measure("Updates made before the first such value", "steps")
