@@ -184,3 +184,33 @@ def test_attention_entropy_is_one_where_queries_are_zero() -> None:
     assert report.probe is not None
     assert report.probe["attention"][0]["module"] == "0.self_attn"
     assert report.probe["attention"][0]["entropy"] == pytest.approx(1.0, abs=1e-5)
+
+
+class _Scaled(nn.Module):
+    """A head whose output is multiplied afterwards."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * self.net(x)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 250.0])
+def test_the_size_of_the_input_and_what_is_multiplied_behind_the_last_layer(factor: float) -> None:
+    torch.manual_seed(0)
+    inputs = 3 * torch.randn(32, 8)
+    record = initadvisor.probe(_Scaled(factor), (inputs, torch.randint(0, 4, (32,))), nn.functional.cross_entropy).probe
+    assert record is not None
+    assert record["model"]["input_rms"] == pytest.approx(float(inputs.double().square().mean()) ** 0.5, rel=1e-5)
+    assert record["model"]["output_gain"] == pytest.approx(factor, rel=1e-4)
+
+
+def test_token_ids_have_no_size() -> None:
+    model = nn.Sequential(nn.Embedding(7, 8), nn.Flatten(), nn.Linear(40, 3))
+    batch = (torch.randint(0, 7, (6, 5)), torch.randint(0, 3, (6,)))
+    record = initadvisor.probe(model, batch, nn.functional.cross_entropy).probe
+    assert record is not None
+    assert "input_rms" not in record["model"] or record["model"]["input_rms"] is None
