@@ -56,6 +56,7 @@ def _losses(seen: Observation) -> dict[str, Any]:
         "classes": seen.classes,
         "chance_loss": math.log(seen.classes) if seen.classes else None,
         "logit_std": number(seen.logit_std[0]),
+        "logit_std_last": number(seen.logit_std[-1]),
         "logit_spread": number(seen.logit_spread[-1]),
         "input_rms": number(seen.input_rms),
         "output_gain": _output_gain(seen),
@@ -90,16 +91,19 @@ def _path(seen: Observation, layers: Mapping[str, LayerProbeFacts]) -> dict[str,
     if known:
         largest = max(known, key=lambda one: one.rms)
         facts |= {"largest_rms": largest.rms, "largest_at": seen.sites[largest.site].name}
-    if len(weighted) < 2 or not hidden:
+    if not hidden:
         return facts
-    start, end = weighted[0], hidden[-1]
-    facts |= {"first_layer": seen.sites[start.site].name, "last_layer": seen.sites[end.site].name}
+    end = hidden[-1]
+    final = last.get(end.site)
+    facts |= {"last_layer": seen.sites[end.site].name, "cosine": layers[seen.sites[end.site].name].cosine}
+    facts["effective_rank"] = effective_rank(final.grams) if final is not None and final.grams is not None else None
+    if len(weighted) < 2:
+        return facts
+    start = weighted[0]
+    facts["first_layer"] = seen.sites[start.site].name
     variances = [v for one in weighted if (v := _std(one) ** 2) > 0 and math.isfinite(v)]
     facts["variance_ratio"] = max(variances) / min(variances) if variances else None
     facts["forward_ratio"] = _ratio(_apart(end), _apart(start))
-    facts["cosine"] = layers[seen.sites[end.site].name].cosine
-    final = last.get(end.site)
-    facts["effective_rank"] = effective_rank(final.grams) if final is not None and final.grams is not None else None
     if final is not None and (beginning := last.get(start.site)) is not None:
         facts["gradient_ratio"] = _ratio(beginning.gradient_norm, final.gradient_norm)
     tokens = [one for one in hidden[len(hidden) // 2 :] if one.tokens is not None and math.isfinite(one.tokens)]
@@ -159,6 +163,7 @@ def _gradients(
     facts["gradient_spread"] = min(spreads) if spreads else None
     updates = [p.update_to_weight for p in matrices.values() if p.update_to_weight is not None]
     facts["median_update"] = float(np.median(updates)) if updates else None
+    facts["smallest_update"] = min(updates) if updates else None
     ratios = [r for r in steps.unit_ratios if math.isfinite(r)]
     facts["agc_clip"] = float(np.quantile(ratios, _UNITS_LEFT_ALONE)) if ratios else None
     return facts

@@ -135,6 +135,9 @@ class ModelProbeFacts(BaseModel):
     classes: int | None = measure("Classes of a cross-entropy", "classes")
     chance_loss: float | None = measure("Loss of a uniform guess over the classes: ln C", "nat")
     logit_std: float | None = measure("Standard deviation over the samples of an output, mean over outputs", "logit")
+    logit_std_last: float | None = measure(
+        "The same at the last step, when a head that started at zero has moved", "logit"
+    )
     logit_spread: float | None = measure(
         "The part of the outputs that differs between samples, as a share of their root mean square, at the last step",
         "1",
@@ -180,6 +183,7 @@ class ModelProbeFacts(BaseModel):
     token_rank: float | None = measure("Smallest `token_rank` of a layer behind the first block", "1", source=_RANK)
     token_rank_at: str | None = measure("Name of that layer")
     median_update: float | None = measure("Median over the weights of `update_to_weight`", "1")
+    smallest_update: float | None = measure("Smallest `update_to_weight` of a weight", "1")
     attention_entropy: float | None = measure(
         "Smallest entropy of attention weights over ln of the number of keys, mean over rows and heads of a layer",
         "1",
