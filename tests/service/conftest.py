@@ -91,14 +91,3 @@ def postgres_url(_postgres: str) -> str:
     with psycopg.connect(_postgres.format("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return _postgres.format(name)
-
-
-_LONG = {"test_page.py", "test_schema.py", "test_durability.py", "test_hostile.py"}
-"""Storms, browsers and fuzzers: more than the continuous integration has time for."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes minutes."""
-    for item in items:
-        if item.path.name in _LONG and item.path.parent.name == "service":
-            item.add_marker(pytest.mark.long)

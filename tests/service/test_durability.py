@@ -13,6 +13,8 @@ from tests.service import models
 from tests.service.running import Answering, Server, children, ended, give
 from tests.service.storm import Storm, reports_stored
 
+pytestmark = pytest.mark.long
+
 
 def test_every_accepted_job_ends_once_through_kills(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", "--workers", "2").start()
