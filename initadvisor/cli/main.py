@@ -22,6 +22,7 @@ EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_INTERRUPTED = 0, 1, 2, 130
 _COMMANDS = {
     "check": ("initadvisor.cli.check", "check", "Check how the weights of a model start."),
     "probe": ("initadvisor.cli.probe", "probe", "Run a few training steps and check signal and gradient."),
+    "data": ("initadvisor.cli.data", "data", "Check what a model is fed: arrays, images, a loader."),
     "advise": ("initadvisor.cli.advise", "advise", "Say what each parameter should be drawn from, and why."),
     "fix": ("initadvisor.cli.fix", "fix", "Draw the weights anew, as advised, into a new file."),
     "compare": ("initadvisor.cli.compare", "compare", "Train from several initializations side by side."),

@@ -134,6 +134,16 @@ def rule_options(function: Any) -> Any:
     return _with(function, _RULES)
 
 
+def judging_options(function: Any) -> Any:
+    """Which rules run, where there is no model to take an input."""
+    return _with(function, _RULES[:-1])
+
+
+def config_option(function: Any) -> Any:
+    """The configuration alone, where nothing is read that could be unsafe."""
+    return _with(function, _READING[-1:])
+
+
 def reading_options(function: Any) -> Any:
     """What may be read, and the configuration."""
     return _with(function, _READING)
@@ -203,8 +213,8 @@ def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:
         params=whole.params,
         load=LoadOptions(
             input_shapes=whole.input_shapes or None,
-            allow_pickle=options["allow_pickle"],
-            allow_external_symlinks=options["allow_external_symlinks"],
+            allow_pickle=options.get("allow_pickle", False),
+            allow_external_symlinks=options.get("allow_external_symlinks", False),
         ),
         preset=settings.preset,
         policy=whole.policy,

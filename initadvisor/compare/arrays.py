@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from initadvisor.errors import FormatError, LimitError, NotFoundError, UnsafeError
+from initadvisor.frontends.data_files.numpy_file import DAMAGED, MAX_HEADER, MAX_RANK, read_header
 
 MAX_BYTES = 1 << 30
 """Of one array: what short runs learn from lies in memory."""
 
-MAX_HEADER = 10_000
-"""Bytes of the description of an array; numpy's own bound."""
-
-MAX_RANK = 8
-
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, TypeError)
-"""What the libraries raise on an archive that is not sound."""
 
 
 def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +33,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _member(path, archive, "x"), _member(path, archive, "y")
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise FormatError(f"{path} cannot be read as an .npz file: {reason}") from error
 
@@ -55,7 +47,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     if info.file_size > MAX_BYTES + MAX_HEADER:
         raise LimitError(f"{path}: {name} unpacks to {info.file_size} bytes; at most {MAX_BYTES} are read")
     with archive.open(info) as file:
-        shape, fortran, dtype = _header(file)
+        shape, fortran, dtype = read_header(file)
         _check(path, name, shape, dtype)
         needed = prod(shape) * dtype.itemsize
         here = info.file_size - file.tell()
@@ -64,18 +56,6 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
         # The header has been judged; the elements follow as plain numbers.
         array = np.frombuffer(file.read(), dtype, prod(shape))
     return array.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"arrays of the format {version} are not read")
-    try:
-        shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
-    except Exception as error:  # numpy parses the header as Python source: whatever its parser raises
-        raise ValueError(f"an array's header cannot be parsed ({type(error).__name__})") from error
-    return tuple(int(size) for size in shape), bool(fortran), dtype
 
 
 def _check(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -115,18 +115,57 @@ def _huggingface(name: str) -> Callable[[], Any]:
 def _factory(module_name: str, path: str) -> Callable[[], Any]:
     """The user's own `package.module:factory`, imported from the working directory."""
     target = f"{module_name}:{path}"
+    owner = _found(module_name, path)
+    if isinstance(owner, sys.modules["torch"].nn.Module if "torch" in sys.modules else ()):
+        return lambda: owner
+    if not callable(owner):
+        raise FormatError(f"{target!r} is a {type(owner).__name__}, neither a module nor a function that makes one")
+    return owner  # type: ignore[no-any-return]
+
+
+def data_of(target: str) -> Any:
+    """What `package.module:name` stands for, called where it is a function: a loader, a data set or arrays.
+
+    Raises NotFoundError, and TargetCodeError where the code raises; a loader raises the same while it is read.
+    """
+    module, _, path = target.partition(":")
+    if not path:
+        raise NotFoundError(f"{target!r} names nothing after the colon")
+    found = _found(module, path)
+    if not callable(found) or hasattr(found, "__getitem__") or hasattr(found, "__iter__"):
+        return _watched(target, found)
     with _quiet(), _user_code(target):
+        return _watched(target, found())
+
+
+def _watched(target: str, made: Any) -> Any:
+    """The same, with what its iteration raises turned into an error that says where."""
+    is_loader = hasattr(made, "__iter__") and not hasattr(made, "dtype") and not isinstance(made, dict | list | tuple)
+    return _batches(target, made) if is_loader else made
+
+
+def _batches(target: str, loader: Any) -> Iterator[Any]:
+    batches = None
+    while True:
+        with _quiet(), _user_code(target):
+            batches = iter(loader) if batches is None else batches
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+        yield batch
+
+
+def _found(module_name: str, path: str) -> Any:
+    """The attribute of a module that a reference names."""
+    with _quiet(), _user_code(f"{module_name}:{path}"):
         owner: Any = _import(module_name)
         for part in path.split("."):
             if not hasattr(owner, part):
                 public = [n for n in dir(owner) if not n.startswith("_")]
                 raise NotFoundError(f"{module_name!r} has no {path!r}", hint=_near(part, public))
             owner = getattr(owner, part)
-    if isinstance(owner, sys.modules["torch"].nn.Module if "torch" in sys.modules else ()):
-        return lambda: owner
-    if not callable(owner):
-        raise FormatError(f"{target!r} is a {type(owner).__name__}, neither a module nor a function that makes one")
-    return owner  # type: ignore[no-any-return]
+    return owner
 
 
 def _import(name: str) -> Any:

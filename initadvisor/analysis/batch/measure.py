@@ -17,6 +17,7 @@ Kind = Literal["image", "features", "sequence", "tokens"]
 _IGNORED = -100
 """The target that torch.nn.functional.cross_entropy leaves out by default."""
 _FEATURES_COMPARED = 64
+_OF_SCALE = ("mean", "std", "rms", "center", "center_at", "scale_spread")
 
 
 def batch_facts(
@@ -25,15 +26,23 @@ def batch_facts(
     *,
     classes: int | None = None,
     preprocessing: Preprocessing | None = None,
+    stored: bool = False,
 ) -> Iterator[tuple[str, Mapping[str, BaseModel]]]:
     """Yield (name, facts by group) for every input tensor and for the labels.
 
     second: another set of the same data (validation). classes: of the task, e.g. the width of the model's head.
-    preprocessing: that of the pretrained weights the data is meant for.
+    preprocessing: that of the pretrained weights the data is meant for. stored: the numbers are as they lie on disk, so
+    that nothing is known of how they are scaled on their way into the model.
     """
     for name, array in first.inputs.items():
         other = second.inputs.get(name) if second is not None else None
-        yield name, {"input": _input(array, other, preprocessing)}
+        facts = _input(array, other, None if stored else preprocessing)
+        if stored:
+            facts = facts.model_copy(update=dict.fromkeys(_OF_SCALE))
+        if first.unreadable:
+            update = {"unreadable": len(first.unreadable), "first_unreadable": first.unreadable[0]}
+            facts = facts.model_copy(update=update)
+        yield name, {"input": facts}
     if first.labels is not None:
         yield "labels", {"labels": _labels(first.labels, second.labels if second is not None else None, classes)}
 

@@ -17,12 +17,13 @@ _LABELS = ("labels", "label", "targets", "target", "y")
 class Samples:
     """Arrays by name with the samples on their first axis, and the labels, where there are any.
 
-    notes: what was left out, in words.
+    notes: what was left out, in words. unreadable: files without a readable sample, each with the reason.
     """
 
     inputs: Mapping[str, np.ndarray]
     labels: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    unreadable: tuple[str, ...] = ()
 
 
 def gather(source: Any, most: int = 2048) -> Samples:

@@ -82,6 +82,10 @@ class InputFacts(BaseModel):
     )
     shift_p: float | None = measure("Its p-value, times the number of statistics compared (Bonferroni)", "1")
     shift_at: str | None = measure("The statistic of `shift`")
+    unreadable: int | None = measure(
+        "Files of the set that hold no readable sample; absent where there are none", "files"
+    )
+    first_unreadable: str | None = measure("The first of them, and why")
     second_samples: int | None = measure("Samples of the second set looked at", "samples")
     expected: ExpectedFacts | None = measure(
         "Against the preprocessing of the pretrained weights, where they are known"
