@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="five cases, one seed, prints only")
     parser.add_argument("--only", default="", help="a part of the keys of the cases to run, stored or not")
     parser.add_argument("--group", default="", help="one group alone")
+    parser.add_argument("--part", default="", help="calibration or test alone")
     parser.add_argument("--seconds", type=float, default=1e9)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -199,12 +200,12 @@ def main() -> None:
     before = {key: label_of(known[key], row["curves"]) for key, row in read().items() if key in known}
     done = {row["key"] for row in stored()}
     todo = [(group, known[key]) for key, label in before.items() if (group := group_of(known[key], label))]
-    # Broken ones first, of the test part before the others.
-    todo.sort(key=lambda item: (("repair", "advice", "harm", "slow").index(item[0]), item[1].part != "test"))
+    # Of the test part first, and of each part the broken ones.
+    todo.sort(key=lambda item: (item[1].part != "test", ("repair", "advice", "harm", "slow").index(item[0])))
     until = time.monotonic() + options.seconds
     for group, case in todo:
         wanted = options.only in case.key if options.only else case.key not in done
-        if not wanted or (options.group and group != options.group):
+        if not wanted or options.group not in ("", group) or options.part not in ("", case.part):
             continue
         if time.monotonic() > until:
             break
