@@ -6,6 +6,7 @@
     plan = initadvisor.advise(model)
     initadvisor.apply(model, plan)
     result = initadvisor.compare(model, inits="xavier,he")
+    client = initadvisor.Client("http://127.0.0.1:8765")
 
 Importing this package imports neither torch nor onnx nor numpy; each function brings what the target needs.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
 
     # Declared, not imported: these stand above the engine, which reads the version of this package.
+    Client: Callable[..., Any]
     assert_init_ok: Callable[..., Report]
     compare: Callable[..., Any]
     watch: Callable[..., Any]
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Client",
     "InitAdvisorError",
     "Plan",
     "Report",
@@ -52,6 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Client": "initadvisor.service.client",
     "InitAdvisorError": "initadvisor.errors",
     "Plan": "initadvisor.plan",
     "Report": "initadvisor.report",

@@ -6,6 +6,7 @@
     ├── RuleError               a rule file cannot be used
     ├── MissingExtraError       an optional dependency is needed and not installed
     ├── FindingsError           a caller asked to be stopped by findings, and there are some; `exit_code` 1
+    ├── ServiceError            a service cannot be reached, refuses, or ends a check without a report
     └── LoadError               a target could not be read
         ├── NotFoundError       there is nothing at that path or name
         ├── FormatError         the file is damaged, truncated or not what its name says
@@ -62,6 +63,28 @@ class FindingsError(InitAdvisorError):
     """A model does not start or train well, and the caller asked to be stopped by that."""
 
     exit_code = 1
+
+
+class ServiceError(InitAdvisorError):
+    """A service cannot be reached, refuses what it is asked, or ends a check without a report.
+
+    `status` is the HTTP status of a refusal, None where there was no answer; `kind` the last part of the problem's
+    type, or the kind of a failure; `retry_after` the seconds after which the service asks to be tried again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        kind: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.kind = kind
+        self.retry_after = retry_after
 
 
 class LoadError(InitAdvisorError):

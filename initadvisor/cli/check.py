@@ -14,6 +14,7 @@ from initadvisor.cli.accepted import baseline_option, baselines_of, unused_optio
 from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
+from initadvisor.cli.remote import check_there, server_of, server_options
 from initadvisor.cli.runs import Checkers, Run, runs_of
 from initadvisor.errors import InitAdvisorError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @unused_option
 @click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
 @reading_options
+@server_options
 @click.option("--show-settings", is_flag=True, help="Show the settings of each target and where they come from; stop.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
@@ -40,6 +42,8 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     TARGET is model.onnx, model.safetensors, model.pt (weights only), package.module:factory or torchvision:NAME.
     The last two run code: your own module, and torchvision. A target of the configuration goes by its name; without
     any, all of them are checked.
+
+    With --server, the check runs there: files are sent, and other targets are names that the service has registered.
     """
     config = configuration_of(options)
     if options["show_settings"] and not targets and not config.targets:
@@ -48,12 +52,16 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     if options["show_settings"]:
         return _show_settings(runs)
     outputs = outputs_of(options["outputs"], options["output_file"])
+    server = server_of(options)
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
     baselines = baselines_of(runs)
     checkers = Checkers()
     prepared = [(checkers.of(run), run) for run in runs]
     details = wants_details(outputs)
-    reports = [check_one(checker, run.target, options, session, details=details) for checker, run in prepared]
+    if server is not None:
+        reports = check_there(server, prepared, options, session, details=details)
+    else:
+        reports = [check_one(checker, run.target, options, session, details=details) for checker, run in prepared]
     reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
     print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
     unused = warn(reports, runs, config, options)

@@ -81,6 +81,31 @@ def _suppression(marker: Marker) -> Suppression | None:
     )
 
 
+def suppressed(report: Report, configured: Sequence[Suppression], ran: Sequence[Rule], known: Sequence[Rule]) -> Report:
+    """A report that was made elsewhere with the findings that suppressions of this project accept kept apart."""
+    done = suppress(report.findings, configured, known)
+    unused = [s.label() for s in done.unused if s.is_about(ran)] if report.verdict != "not_checked" else []
+    changes: dict[str, object] = {
+        "unused_suppressions": tuple(dict.fromkeys((*report.unused_suppressions, *unused))),
+        "expired_suppressions": tuple(
+            dict.fromkeys((*report.expired_suppressions, *(s.label() for s in done.expired)))
+        ),
+    }
+    if done.suppressed:
+        apart = tuple(
+            Suppressed(finding=f, kind=s.kind, reason=s.reason, origin=s.origin, expires=s.expires)
+            for f, s in done.suppressed
+        )
+        total = report.summary.suppressed + len(apart)
+        changes |= {
+            "findings": tuple(done.kept),
+            "suppressed": (*report.suppressed, *apart),
+            "summary": report.summary.model_copy(update={**counts(done.kept), "suppressed": total}),
+            "verdict": "findings" if done.kept else "clean",
+        }
+    return report.model_copy(update=changes)
+
+
 def baselined(report: Report, baseline: Baseline, target: str, origin: str) -> Report:
     """The report with the findings that a baseline holds for this target kept apart. origin: the baseline's file."""
     known = [finding for finding in report.findings if baseline.holds(target, finding)]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import zlib
 from collections.abc import Mapping
 
@@ -78,12 +75,3 @@ def _differ(a: float | None, b: float | None) -> bool:
     if a is None or b is None:
         return a is not b
     return abs(a - b) > _CLOSE * max(abs(a), abs(b))
-
-
-_SCRIPT = re.compile(r"<script(?:\s[^>]*)?>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-
-
-def script_digests(page: str) -> list[str]:
-    """The digests, as a content security policy takes them, of the scripts that stand in a page we rendered."""
-    bodies = dict.fromkeys(_SCRIPT.findall(page))
-    return [f"sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}" for body in bodies if body]

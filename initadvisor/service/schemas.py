@@ -1,8 +1,8 @@
-"""The shapes of the API's answers."""
+"""The shapes of the API's answers, for the server and its clients alike: nothing of the `serve` extra is needed."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -11,7 +11,6 @@ from initadvisor.report.model import LayerRow, Summary, Verdict
 from initadvisor.rules.finding import Finding
 from initadvisor.rules.rule import Severity
 from initadvisor.service.store.outcome import Failure
-from initadvisor.service.store.tables import Check
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -97,41 +96,3 @@ class ComparisonView(BaseModel):
     gone: list[Finding] = Field(description="In a alone.")
     same: list[Finding] = Field(description="In both, as b states them.")
     layers: list[LayerChange]
-
-
-def view(check: Check, progress: dict[str, Any] | None = None) -> CheckView:
-    """A row of the store as the API shows it."""
-    ended = check.verdict is not None
-    own = f"/v1/checks/{check.id}"
-    links = {"self": own, "page": f"/checks/{check.id}"}
-    if check.status == "done":
-        links["report"] = f"{own}/report"
-    return CheckView.model_validate(
-        {
-            **{name: getattr(check, name) for name in ("id", "status", "model", "file", "reference", "size", "sha256")},
-            **{
-                name: getattr(check, name) for name in ("options", "attempt", "verdict", "coverage", "figures", "notes")
-            },
-            "commit": check.revision,
-            **{name: moment(getattr(check, name)) for name in ("created", "started", "finished")},
-            "progress": progress,
-            "summary": Summary(
-                error=check.errors or 0,
-                warning=check.warnings or 0,
-                info=check.infos or 0,
-                not_evaluated=check.not_evaluated or 0,
-            )
-            if ended
-            else None,
-            "rules": check.rules.split(),
-            "failure": Failure(kind=check.failure_kind, message=check.failure_message or "")
-            if check.failure_kind
-            else None,
-            "links": links,
-        }
-    )
-
-
-def moment(milliseconds: int | None) -> datetime | None:
-    """A time of the store."""
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import secrets
@@ -19,7 +20,7 @@ from initadvisor.service.settings import ServiceSettings
 
 _HEAD = 16
 _BATCH = 1 << 20
-_SPARE = 256 << 20
+SPARE = 256 << 20
 """Bytes of disk that uploads leave free."""
 
 
@@ -52,20 +53,30 @@ def too_large(limit: int) -> Problem:
     return Problem(413, f"a body has {limit} bytes at most here", kind="too-large", headers={"Connection": "close"})
 
 
+def disk_full() -> Problem:
+    """The answer where there is no room for a body, or no longer."""
+    headers = {"Retry-After": "60", "Connection": "close"}
+    return Problem(507, "the disk of the service is full", kind="disk", headers=headers)
+
+
 async def receive(request: Request, settings: ServiceSettings, folders: Folders) -> Arrived:
     """Stream the body of a request to a file; raises Problem, and leaves nothing, where it is too long or too slow."""
     size = declared_size(request, settings.max_upload)
-    if folders.free() < (size or 0) + _SPARE:
-        raise Problem(507, "the disk of the service is full", kind="disk", headers={"Retry-After": "60"})
+    if folders.free() < (size or 0) + SPARE:
+        raise disk_full()
     path = folders.arriving / secrets.token_hex(16)
     try:
-        return await _stream(request, settings, path, size)
-    except BaseException:
+        return await _stream(request, settings, folders, path, size)
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full() from error
         raise
 
 
-async def _stream(request: Request, settings: ServiceSettings, path: Path, declared: int | None) -> Arrived:
+async def _stream(
+    request: Request, settings: ServiceSettings, folders: Folders, path: Path, declared: int | None
+) -> Arrived:
     digest, total, head = hashlib.sha256(), 0, b""
     latest = monotonic() + settings.upload_seconds
     batch = bytearray()
@@ -89,6 +100,8 @@ async def _stream(request: Request, settings: ServiceSettings, path: Path, decla
             if len(batch) >= _BATCH:
                 await asyncio.to_thread(_write, file.fileno(), digest, bytes(batch))
                 batch.clear()
+                if folders.free() < SPARE:  # others write at the same time, and a chunked body tells no length
+                    raise disk_full()
         if declared is not None and total != declared:
             raise Problem(400, "the body is not as long as its Content-Length says", kind="incomplete")
         if not total:

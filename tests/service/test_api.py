@@ -10,6 +10,7 @@ import pytest
 
 from initadvisor.engine import Checker
 from initadvisor.report import FORMATS, Report
+from initadvisor.report.html.page import policy as own_policy
 from tests.integration.light_graphs import path_of
 from tests.service.running import LIGHT, OCTETS, ended, give
 
@@ -60,6 +61,13 @@ def test_every_format_of_the_command_line_is_served(client: httpx.Client, done: 
     assert answer.status_code == 200
     assert str(client.base_url) not in answer.text
     assert "IA004" in answer.text
+
+
+def test_the_policy_of_a_report_owes_nothing_to_what_is_in_it(client: httpx.Client, done: dict) -> None:
+    policy = client.get(f"/v1/checks/{done['id']}/report", params={"format": "html"}).headers["content-security-policy"]
+    assert policy.startswith("sandbox ")
+    assert "unsafe" not in policy
+    assert own_policy() in policy  # that of the page's own sources, made before any report is
 
 
 def test_json_is_sent_packed_only_to_those_who_take_it(client: httpx.Client, done: dict) -> None:

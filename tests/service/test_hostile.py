@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from initadvisor.errors import UsageError
+from initadvisor.service import uploads
 from initadvisor.service.access import COOKIE, Access
 from initadvisor.service.settings import ServiceSettings
 from tests.integration.test_bad_input import BAD
@@ -163,6 +164,14 @@ def test_a_body_over_the_cap_is_refused_however_it_comes(guarded: ServerHere) ->
     _quiet(guarded)
 
 
+def test_a_disk_that_fills_up_is_said(guarded: ServerHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "SPARE", 1 << 60)  # more than any disk has left
+    back = _raw(guarded, _post(guarded, "Content-Length: 5000"))
+    assert back.startswith(b"HTTP/1.1 507 ")
+    assert b"retry-after: 60" in back.lower()
+    _quiet(guarded)
+
+
 def test_a_chunked_body_is_taken(guarded: ServerHere) -> None:
     with guarded.client() as client:
         answer = client.post("/v1/checks", content=iter([LIGHT[:5000], LIGHT[5000:]]), headers=OCTETS)
@@ -242,6 +251,20 @@ def test_paths_lead_to_nothing_outside(guarded: ServerHere, path: str) -> None:
     back = _raw(guarded, request.encode())
     assert b"HTTP/1.1 404 " in back
     assert b"import" not in back
+
+
+def test_pages_do_not_repeat_what_an_address_says(guarded: ServerHere) -> None:
+    with guarded.client(headers={"accept": "text/html", "authorization": f"Bearer {TOKEN}"}) as client:
+        for path in (
+            "/rules/Call-5550100-now",
+            "/checks/Call-5550100-now",
+            "/Call-5550100-now",
+            "/static/Call-5550100",
+        ):
+            answer = client.get(path)
+            assert answer.status_code in (404, 422)
+            assert answer.headers["content-type"].startswith("text/html")
+            assert "5550100" not in answer.text
 
 
 # Who may come in

@@ -41,18 +41,28 @@ def as_html(
 
 
 def _page(views: Sequence[ReportView]) -> str:
-    templates = environment()
-    style = THEME + svg.STYLE + source("style.css")
-    script = source("script.js")
-    # Nothing may be fetched, framed or sent, and only this one style and this one script may apply: markup that got
-    # into the page all the same could do nothing.
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+    return (
+        environment()
+        .get_template("page.html")
+        .render(reports=views, style=Markup(_style()), script=Markup(source("script.js")), policy=policy())
+    )
+
+
+@lru_cache(maxsize=1)
+def policy() -> str:
+    """The content security policy of the page, from its own sources and nothing that a report holds.
+
+    Nothing may be fetched, framed or sent, and only this one style and this one script may apply: markup that got into
+    the page all the same could do nothing.
+    """
+    return (
+        f"default-src 'none'; style-src '{_hash(_style())}'; script-src '{_hash(source('script.js'))}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return templates.get_template("page.html").render(
-        reports=views, style=Markup(style), script=Markup(script), policy=policy
-    )
+
+
+def _style() -> str:
+    return THEME + svg.STYLE + source("style.css")
 
 
 @lru_cache(maxsize=1)

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from initadvisor.service.names import file_name, label
 from initadvisor.service.problems import Problem, documented
-from initadvisor.service.schemas import CheckList, CheckView, JobStatus, view
+from initadvisor.service.schemas import CheckList, CheckView, JobStatus
 from initadvisor.service.service import Service, service_of
 from initadvisor.service.store.checks import QueueFull, Search, new_id, now
 from initadvisor.service.store.tables import Check
 from initadvisor.service.uploads import read_small, receive
+from initadvisor.service.views import view
 
 router = APIRouter(prefix="/v1/checks", tags=["checks"])
 

@@ -7,20 +7,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from initadvisor.report.html.page import policy as page_policy
 from initadvisor.service import reports
 from initadvisor.service.api.checks import CheckId, The, found
 from initadvisor.service.negotiation import acceptable, takes_gzip
 from initadvisor.service.problems import Problem, documented
-from initadvisor.service.schemas import ComparisonView, view
+from initadvisor.service.schemas import ComparisonView
 from initadvisor.service.service import Service
 from initadvisor.service.store.tables import Check
+from initadvisor.service.views import view
 
 router = APIRouter(prefix="/v1", tags=["reports"])
 
-HTML_POLICY = (
-    "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; style-src 'unsafe-inline'; "
-    "script-src {scripts}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
+HTML_POLICY = "sandbox allow-scripts allow-popups allow-downloads; {own}; frame-ancestors 'self'"
 """A report is a page of its own without an origin: whatever it holds, it cannot reach this service."""
 
 Id = Annotated[str, Query(pattern="^[0-9a-f]{32}$")]
@@ -54,14 +53,8 @@ def report(
         return Response(reports.unpack(body), headers=headers, media_type=media)
     text = reports.rendered(reports.load(body), wanted, service.by_id, service.reasons)
     if wanted == "html":
-        headers |= {"Content-Security-Policy": html_policy(text), "X-Frame-Options": "SAMEORIGIN"}
+        headers |= {"Content-Security-Policy": HTML_POLICY.format(own=page_policy()), "X-Frame-Options": "SAMEORIGIN"}
     return Response(text.encode("utf-8", "backslashreplace"), headers=headers, media_type=f"{media}; charset=utf-8")
-
-
-def html_policy(text: str) -> str:
-    """The policy of one rendered report: the scripts that it was rendered with run, by their digests, and no others."""
-    digests = " ".join(f"'{digest}'" for digest in reports.script_digests(text))
-    return HTML_POLICY.format(scripts=digests or "'none'")
 
 
 def _wanted(asked: str | None, accept: str | None) -> str:

@@ -26,7 +26,7 @@ def one(rule_id: Annotated[str, Path(max_length=80)], service: The) -> RulePage:
     """The page of a rule, by its id."""
     rule = service.rules.rules.get(rule_id)
     if rule is None:
-        raise Problem(404, f"there is no rule {rule_id!r}", kind="no-rule")
+        raise Problem(404, "there is no rule of that id", kind="no-rule")
     return RulePage(**_view(rule).model_dump(), text=rule.text)
 
 

@@ -17,9 +17,10 @@ from initadvisor.service.api.reports import comparison, stored
 from initadvisor.service.api.rules import listed as listed_rules
 from initadvisor.service.names import label
 from initadvisor.service.problems import Problem
-from initadvisor.service.schemas import JobStatus, view
+from initadvisor.service.schemas import JobStatus
 from initadvisor.service.store.checks import STATUSES, Search
 from initadvisor.service.uploads import read_small
+from initadvisor.service.views import view
 from initadvisor.service.web.groups import grouped
 from initadvisor.service.web.rendering import assets, page
 from initadvisor.service.web.trends import trends
@@ -127,7 +128,7 @@ def rule(request: Request, rule_id: Annotated[str, Path(max_length=80)], service
     """The page of one rule."""
     known = service.by_id.get(rule_id)
     if known is None:
-        raise Problem(404, f"there is no rule {rule_id!r}", kind="no-rule")
+        raise Problem(404, "there is no rule of that id", kind="no-rule")
     return page(request, "rule.html", rule=known, text=rule_text(known))
 
 

@@ -99,7 +99,8 @@ def _asked(job: Job, checker: Checker) -> tuple[Checker, Any]:
             ignore=(*settings.ignore, *own["ignore"]),
             extend_select=(*settings.extend_select, *own["extend_select"]),
             preview=bool(job.options.get("preview")) or settings.preview,
-        )
+        ),
+        like=checker,
     ), load
 
 

@@ -15,6 +15,7 @@ class Job:
     key: the check and its attempt. folder: the private folder of this attempt. inside: the folder to stand in, which
     holds the upload. target: the name of the file in there, or a registered reference. label: what the report calls it.
     options: select, ignore, extend_select, preview, input_shapes. memory, cpu, wall, written: as in `Limits`.
+    trusted: the target is the operator's own choice, which may need any file of theirs.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Job:
     cpu: int
     wall: float
     written: int
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

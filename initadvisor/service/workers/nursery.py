@@ -137,7 +137,14 @@ def _live(job: Job, checker: Checker, parent: int) -> None:
             os.dup2(source, number)
         os.closerange(3, 4096)
         os.chdir(job.inside)
-        notes = confine(memory=job.memory, cpu=job.cpu, written=job.written, parent=parent)
+        notes = confine(
+            memory=job.memory,
+            cpu=job.cpu,
+            written=job.written,
+            parent=parent,
+            readable=None if job.trusted else (job.inside,),
+            writable=(job.folder,),
+        )
         run(job, checker, notes)
         code = 0
     except BaseException:

@@ -126,6 +126,7 @@ class Supervisor:
             cpu=limits.cpu,
             wall=limits.wall,
             written=limits.written,
+            trusted=check.reference is not None,
         )
 
     async def _job_ended(self, ended: Ended) -> None:
