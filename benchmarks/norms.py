@@ -1,11 +1,12 @@
 """Does the advice on batch norms at small batches help? A small CNN on scikit-learn's digits at 2 samples a batch.
 
-    python benchmarks/norms.py            # 5 seeds, about 7 minutes on one core
+    python benchmarks/norms.py            # 10 seeds, two rates, about 10 minutes on one core; goes on where it stopped
     python benchmarks/norms.py --short    # one seed, fewer steps
 
 The same network, draws, data order, rate and number of samples seen; only the norms differ, exchanged by
-`initadvisor.convert_norms`. Batch norm at 32 samples is beside it as the aim. Test accuracy in evaluation mode on a
-fifth of the data that was held out, mean and 95% interval (Student's t) over seeds.
+`initadvisor.convert_norms`. Batch norm at 32 samples is beside it as the aim. Accuracy and cross-entropy in evaluation
+mode on a fifth of the data that was held out: means with 95% intervals (Student's t) over seeds, and the difference
+from batch norm at 2 samples seed by seed, where the draws and the order of the data are the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import math
 import platform
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,13 @@ import initadvisor
 
 RESULT = Path(__file__).parent / "results" / "norms.json"
 SAMPLES = 2_000
-RATE = 0.02
+SEEDS = 10
+RATES = (0.02, 0.08)
+"""Of SGD with momentum .9 at 32 samples; at 2 samples a sixteenth, so that as many samples move weights as far."""
+
 KINDS = ("batch", "group", "layer", "batch-channel", "none")
-T_975 = {1: math.nan, 2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
-"""Student's t at 97.5%, by number of seeds."""
+T_975 = {9: 2.262}
+"""Student's t at 97.5%, by degrees of freedom."""
 
 
 def network(seed: int) -> nn.Sequential:
@@ -50,8 +55,8 @@ def network(seed: int) -> nn.Sequential:
     return net
 
 
-def accuracy(kind: str, size: int, seed: int, samples: int) -> float:
-    """Test accuracy after a run."""
+def run(kind: str, size: int, rate: float, seed: int, samples: int) -> tuple[float, float]:
+    """(accuracy, cross-entropy) on the held-out samples after a run."""
     x, y = load_digits(return_X_y=True)
     images = torch.tensor(x / 8 - 1, dtype=torch.float32).reshape(-1, 1, 8, 8)
     train, test, train_y, test_y = train_test_split(
@@ -60,8 +65,7 @@ def accuracy(kind: str, size: int, seed: int, samples: int) -> float:
     net = network(seed)
     if kind != "batch":
         initadvisor.convert_norms(net, kind)  # type: ignore[arg-type]
-    # The rate falls with the batch: as many samples move the weights as far.
-    optimizer = torch.optim.SGD(net.parameters(), lr=RATE * size / 32, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate * size / 32, momentum=0.9)
     order = torch.Generator().manual_seed(seed)
     seen = 0
     net.train()
@@ -75,21 +79,51 @@ def accuracy(kind: str, size: int, seed: int, samples: int) -> float:
             seen += size
     net.eval()
     with torch.no_grad():
-        return float((net(test).argmax(1) == test_y).double().mean())
+        logits = net(test)
+        loss = float(nn.functional.cross_entropy(logits.double(), test_y))
+        return float((logits.argmax(1) == test_y).double().mean()), loss
 
 
-def row(kind: str, size: int, seeds: int, samples: int) -> dict[str, Any]:
-    """Mean and interval over seeds."""
-    runs = [accuracy(kind, size, seed, samples) for seed in range(seeds)]
-    half = T_975[seeds] * statistics.stdev(runs) / math.sqrt(seeds) if seeds > 1 else math.nan
-    result = {
+def interval(values: Sequence[float]) -> dict[str, float]:
+    """Mean and half of the 95% interval."""
+    if len(values) < 2:
+        return {"mean": round(values[0], 4), "half_interval": math.nan}
+    half = T_975[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": round(statistics.fmean(values), 4), "half_interval": round(half, 4)}
+
+
+def row(kind: str, size: int, rate: float, seeds: int, samples: int) -> dict[str, Any]:
+    """The runs of one line of the table."""
+    runs = [run(kind, size, rate, seed, samples) for seed in range(seeds)]
+    return {
         "norm": kind,
         "batch_size": size,
-        "mean": round(statistics.fmean(runs), 4),
-        "half_interval": round(half, 4),
+        "rate_at_32": rate,
+        "accuracies": [round(accuracy, 4) for accuracy, _ in runs],
+        "losses": [round(loss, 4) for _, loss in runs],
     }
-    print(f"{kind:14} batch {size:3}  {result['mean']:.3f} +- {half:.3f}  {[round(r, 3) for r in runs]}", flush=True)
-    return {**result, "runs": [round(run, 4) for run in runs]}
+
+
+def summed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The table with means, and differences from batch norm at 2 samples and the same rate, seed by seed."""
+    made = []
+    for each in rows:
+        base = next(
+            r for r in rows if (r["norm"], r["batch_size"], r["rate_at_32"]) == ("batch", 2, each["rate_at_32"])
+        )
+        line = {**each, "accuracy": interval(each["accuracies"]), "loss": interval(each["losses"])}
+        if each is not base:
+            for name, key in (("accuracy", "accuracies"), ("loss", "losses")):
+                gaps = [a - b for a, b in zip(each[key], base[key], strict=True)]
+                line[f"{name}_against_batch_at_2"] = interval(gaps)
+        made.append(line)
+        print(
+            f"{each['norm']:14} batch {each['batch_size']:3} rate {each['rate_at_32']:<5}"
+            f"  accuracy {line['accuracy']}  loss {line['loss']}"
+            f"  against batch norm at 2: {line.get('accuracy_against_batch_at_2', '')}"
+            f" {line.get('loss_against_batch_at_2', '')}"
+        )
+    return made
 
 
 def main() -> None:
@@ -97,15 +131,22 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     short = parser.parse_args().short
     torch.set_num_threads(1)
-    seeds, samples = (1, 1_000) if short else (5, SAMPLES)
-    rows = [row(kind, 2, seeds, samples) for kind in KINDS]
-    rows.append(row("batch", 32, seeds, samples))
     if short:
+        summed([row(kind, size, RATES[0], 1, 1_000) for kind, size in (*((k, 2) for k in KINDS), ("batch", 32))])
         return
+    part = RESULT.with_suffix(".jsonl")
+    rows = [json.loads(line) for line in part.read_text().splitlines()] if part.exists() else []
+    done = {(r["norm"], r["batch_size"], r["rate_at_32"]) for r in rows}
+    for rate in RATES:
+        for kind, size in (*((k, 2) for k in KINDS), ("batch", 32)):
+            if (kind, size, rate) in done:
+                continue
+            rows.append(row(kind, size, rate, SEEDS, SAMPLES))
+            with part.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
     result = {
-        "rows": rows,
-        "samples": samples,
-        "rate_at_32": RATE,
+        "rows": summed(rows),
+        "samples": SAMPLES,
         "date": datetime.date.today().isoformat(),
         "machine": {
             "processor": platform.machine(),
@@ -117,6 +158,7 @@ def main() -> None:
         },
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    part.unlink()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from initadvisor.analysis.facts.tensor import TensorFacts
-from initadvisor.analysis.signal import LayerSignal, Prediction, WeightStatistics, predict
+from initadvisor.analysis.signal import Conditions, LayerSignal, Prediction, WeightStatistics, predict
 from initadvisor.graph import Graph, Node
 from initadvisor.ops import OPERATORS
 from initadvisor.ops.moments import Signal
@@ -52,11 +52,13 @@ def foresee(graph: Graph, tensors: Mapping[str, TensorFacts]) -> Forecast:
     return foresee_with(graph, weights)
 
 
-def foresee_with(graph: Graph, weights: Mapping[str, WeightStatistics]) -> Forecast:
+def foresee_with(
+    graph: Graph, weights: Mapping[str, WeightStatistics], conditions: Conditions | None = None
+) -> Forecast:
     """The same for given statistics of the weights: as a plan would draw them, say. Never raises."""
     weights, assumed = _with_drawn_heads(graph, weights)
     try:
-        return Forecast(predict(in_training(graph), weights), weights, assumed)
+        return Forecast(predict(in_training(graph), weights, conditions), weights, assumed)
     except Exception as error:  # a prediction is an extra: whatever it trips over, the check goes on
         return Forecast(reason=f"the signal could not be predicted: {type(error).__name__}: {error}")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initadvisor.engine.alternatives import alternatives
 from initadvisor.engine.api import input_shapes
 from initadvisor.engine.checker import Checker, CheckSettings, Examination
 from initadvisor.errors import UsageError
@@ -86,7 +87,12 @@ def plan_for(
         seed=seed,
     )
     made = made.only_flagged() if only_flagged else made
-    return replace(made, signal=score(examined.graph, examined.view.measured, made.steps, examined.view.forecast))
+    view = examined.view
+    return replace(
+        made,
+        signal=score(examined.graph, view.measured, made.steps, view.forecast),
+        alternatives=alternatives(examined.graph, view.measured, view.forecast, made.steps),
+    )
 
 
 def known_preset(name: str | None) -> None:

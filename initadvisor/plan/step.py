@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from initadvisor.errors import FormatError, InitAdvisorError
 from initadvisor.graph import Layout
 from initadvisor.initializers import InitSpec
+from initadvisor.plan.alternatives import Alternative
 
 if TYPE_CHECKING:
     from initadvisor.plan.score import Score
@@ -110,7 +111,8 @@ class PlanStep:
 class Plan:
     """The steps for one model, with the seed that their draws are keyed by.
 
-    signal: what the plan does to the predicted signal, None where the graph is not known.
+    signal: what the plan does to the predicted signal, None where the graph is not known. alternatives: what is
+    predicted of the model as it is, as the plan leaves it, and with other activations or norms.
     """
 
     target: str
@@ -118,6 +120,7 @@ class Plan:
     seed: int = 0
     notes: tuple[str, ...] = ()
     signal: Score | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     def __iter__(self) -> Any:
         return iter(self.steps)
@@ -157,6 +160,7 @@ class Plan:
             "seed": self.seed,
             "notes": list(self.notes),
             "signal": self.signal.to_json() if self.signal is not None else None,
+            "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "steps": [step.to_json() for step in self.steps],
         }
 
@@ -169,7 +173,9 @@ class Plan:
                 raise FormatError(f"a plan of version {table['schema_version']} cannot be read", hint="make it anew")
             steps: Sequence[PlanStep] = [PlanStep.from_json(step) for step in table["steps"]]
             signal = _score(table.get("signal"))
-            return cls(str(table["target"]), tuple(steps), int(table["seed"]), tuple(table.get("notes", ())), signal)
+            others = tuple(Alternative.from_json(each) for each in table.get("alternatives", ()))
+            notes = tuple(table.get("notes", ()))
+            return cls(str(table["target"]), tuple(steps), int(table["seed"]), notes, signal, others)
         except InitAdvisorError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:

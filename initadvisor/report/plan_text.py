@@ -24,7 +24,9 @@ def plan_as_text(plan: Plan, *, columns: int = 100, color: bool = False) -> str:
         lines += [paint(line, "dim", color) for line in fill(visible(reason), columns, first="  ", rest="  ")]
         lines += table([_row(step) for step in steps], columns)
     lines += _kept(plan, columns, color)
-    return "".join(f"{line}\n" for line in (*lines, *_rates(plan, columns), *_signal(plan, columns)))
+    return "".join(
+        f"{line}\n" for line in (*lines, *_rates(plan, columns), *_signal(plan, columns), *_others(plan, columns))
+    )
 
 
 def _signal(plan: Plan, columns: int) -> list[str]:
@@ -41,6 +43,31 @@ def _signal(plan: Plan, columns: int) -> list[str]:
     ]
     text = f"predicted spread over {found.places} places of the trunk, largest over smallest: {', '.join(parts)}"
     return ["", *fill(text, columns, rest="  ")]
+
+
+def _others(plan: Plan, columns: int) -> list[str]:
+    """What is predicted of the model as it is, as planned and changed, the least risk first."""
+    if not plan.alternatives:
+        return []
+    said = "alternatives, each predicted on a graph that has it and with the weights advised for it: risk that"
+    said += " training fails, depth in depth scales, signal at the head and gradient at the first layer"
+    known = [each for each in plan.alternatives if each.outlook.risk is not None]
+    ranked = sorted(known, key=lambda each: each.outlook.risk or 0.0)
+    rows = [
+        (
+            visible(each.change),
+            f"risk {each.outlook.risk:.0%}",
+            f"depth {_short(each.outlook.depth_scales)}",
+            f"signal {_times(each.outlook.forward)}",
+            f"gradient {_times(each.outlook.gradient)}",
+        )
+        for each in ranked
+    ]
+    return ["", *fill(said, columns, rest="  "), *table(rows, columns)] if rows else []
+
+
+def _short(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2g}"
 
 
 def _times(value: float | None) -> str:
