@@ -7,6 +7,7 @@
     ├── MissingExtraError       an optional dependency is needed and not installed
     ├── FindingsError           a caller asked to be stopped by findings, and there are some; `exit_code` 1
     ├── ServiceError            a service cannot be reached, refuses, or ends a check without a report
+    ├── WorkerLostError         the process that worked on a target died, as often as it was started
     └── LoadError               a target could not be read
         ├── NotFoundError       there is nothing at that path or name
         ├── FormatError         the file is damaged, truncated or not what its name says
@@ -85,6 +86,10 @@ class ServiceError(InitAdvisorError):
         self.status = status
         self.kind = kind
         self.retry_after = retry_after
+
+
+class WorkerLostError(InitAdvisorError):
+    """The process that worked on a target died, as often as it was started."""
 
 
 class LoadError(InitAdvisorError):

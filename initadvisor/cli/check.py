@@ -11,11 +11,13 @@ import click
 
 from initadvisor.cli import complete
 from initadvisor.cli.accepted import baseline_option, baselines_of, unused_option, warn, without_known
+from initadvisor.cli.expand import expanded
 from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
 from initadvisor.cli.remote import check_there, server_of, server_options
 from initadvisor.cli.runs import Checkers, Run, runs_of
+from initadvisor.cli.sweeping import Plan, sweep_options, swept, wanted
 from initadvisor.errors import InitAdvisorError
 
 if TYPE_CHECKING:
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 @baseline_option
 @unused_option
 @click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
+@click.option(
+    "--meta", is_flag=True, help="Build the models of references without numbers: quick, for what is known of them."
+)
 @reading_options
 @server_options
+@sweep_options
 @click.option("--show-settings", is_flag=True, help="Show the settings of each target and where they come from; stop.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
@@ -44,8 +50,13 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     any, all of them are checked.
 
     With --server, the check runs there: files are sent, and other targets are names that the service has registered.
+
+    Many at once: "models/**/*.onnx", "torchvision:*", "timm:resnet*", "hf:*" (model types; nothing is downloaded),
+    @models.txt (one a line), hf:@names.txt; with --jobs, --engine ray and --resume.
     """
     config = configuration_of(options)
+    apart = wanted(options)
+    targets = expanded(targets, config)
     if options["show_settings"] and not targets and not config.targets:
         return _show_settings([Run.of_nothing(config, options)])
     runs = runs_of(config, targets, options, "initadvisor check model.onnx")
@@ -60,6 +71,8 @@ def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     details = wants_details(outputs)
     if server is not None:
         reports = check_there(server, prepared, options, session, details=details)
+    elif apart:
+        reports = swept(runs, checkers, Plan("check", details, options["explain"]), options, session)
     else:
         reports = [check_one(checker, run.target, options, session, details=details) for checker, run in prepared]
     reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]

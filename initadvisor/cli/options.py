@@ -213,6 +213,7 @@ def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:
         params=whole.params,
         load=LoadOptions(
             input_shapes=whole.input_shapes or None,
+            meta=True if options.get("meta") else None,
             allow_pickle=options.get("allow_pickle", False),
             allow_external_symlinks=options.get("allow_external_symlinks", False),
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,15 +13,18 @@ import click
 from initadvisor.cli import complete
 from initadvisor.cli.accepted import baseline_option, baselines_of, without_known
 from initadvisor.cli.check import internal, verdict_code
-from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
+from initadvisor.cli.expand import expanded
+from initadvisor.cli.formats import Output, outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import Session, debug_option, fail
 from initadvisor.cli.options import configuration_of, reading_options, rule_options
-from initadvisor.cli.runs import Checkers, runs_of
-from initadvisor.errors import InitAdvisorError
+from initadvisor.cli.runs import Checkers, Run, runs_of
+from initadvisor.cli.sweeping import Plan, sweep_options, swept, wanted
+from initadvisor.errors import InitAdvisorError, UsageError
 
 if TYPE_CHECKING:
     from initadvisor.engine.prober import Prober
     from initadvisor.report import Report
+    from initadvisor.rules.baseline import Baseline
 
 
 @click.command()
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
 @report_options
 @baseline_option
 @reading_options
+@sweep_options
 @click.option("--quiet", "-q", is_flag=True, help="No progress, and nothing about clean targets.")
 @debug_option
 @click.pass_context
@@ -55,8 +61,13 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     library's. The batch is made up; give your own from Python, with initadvisor.probe(model, batch, loss).
 
     Under torchrun every process builds the target and takes a batch of its own; the first one reports for all.
+
+    Many at once: "torchvision:*", "timm:resnet*", "hf:*", @models.txt (one a line); with --jobs, --engine ray and
+    --resume. Each process sees the GPUs that --gpus-per-job gives it, and no other.
     """
-    runs = runs_of(configuration_of(options), targets, options, "initadvisor probe package:factory")
+    config = configuration_of(options)
+    apart = wanted(options)
+    runs = runs_of(config, expanded(targets, config), options, "initadvisor probe package:factory")
     outputs = outputs_of(options["outputs"], options["output_file"])
     session: Session = ctx.obj if isinstance(ctx.obj, Session) else Session()
     from initadvisor.engine.probing import launched, make_prober, process_group
@@ -67,17 +78,33 @@ def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> in
     more = ("noise", "jacobian", "sharpness", "lookahead")
     several = launched()
     chosen = {name: options[name] for name in (*names, *more)}
+    details = wants_details(outputs)
+    if apart:
+        if several:
+            raise UsageError("torchrun has started several processes already", hint="leave --engine and --jobs out")
+        reports = swept(runs, checkers, Plan("probe", details, probe=chosen), options, session)
+        return _concluded(reports, runs, checkers, outputs, baselines, options)
     probers = [make_prober(run.checked, checker=checkers.of(run), replicated=several, **chosen) for run in runs]
     with process_group() if several else contextlib.nullcontext(0) as rank:
         quiet = options["quiet"] or rank > 0
-        details = wants_details(outputs)
         reports = [
             _probe_one(prober, run.target, quiet, session, details=details)
             for prober, run in zip(probers, runs, strict=True)
         ]
+    return _concluded(reports, runs, checkers, outputs if rank == 0 else (), baselines, options)
+
+
+def _concluded(
+    reports: Sequence[Report],
+    runs: Sequence[Run],
+    checkers: Checkers,
+    outputs: Sequence[Output],
+    baselines: dict[Path, Baseline],
+    options: dict[str, Any],
+) -> int:
+    """Print what is left when the baseline's findings are apart; the exit code."""
     reports = [without_known(report, run, baselines) for report, run in zip(reports, runs, strict=True)]
-    if rank == 0:
-        print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
+    print_reports(reports, checkers, outputs, [run.settings.fail_on for run in runs], options["quiet"])
     return verdict_code(reports, runs, options)
 
 

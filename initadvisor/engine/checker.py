@@ -186,7 +186,8 @@ class Checker:
             for r in self.rules
         ]
         load = self.settings.load
-        options = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
+        options: list[Any] = [load.input_shapes, load.allow_pickle, load.allow_external_symlinks]
+        options += ["meta"] if load.meta else []
         advice = [[each.pattern, each.spec and each.spec.to_json()] for each in self.settings.policy]
         # Settings without a policy of their own keep the digest that they had before there were any.
         asked: list[Any] = [self.settings.preset, advice] if self.settings.preset or advice else []
