@@ -42,6 +42,13 @@ def _references(ctx: click.Context, parameter: click.Parameter, values: tuple[st
     "--workers", type=click.IntRange(1, 512), default=1, show_default=True, help="Checks at a time, one core each."
 )
 @click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Where checks run: here, or on the Ray cluster of RAY_ADDRESS, whose nodes share the data folder.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("initadvisor-data"),
@@ -105,6 +112,10 @@ def serve(**options: Any) -> int:
         raise MissingExtraError("the service", "serve") from error
     from initadvisor.service.settings import Limits, ServiceSettings, tokens_of
 
+    if options["engine"] == "ray":
+        from initadvisor.sweep.cluster import ray_module
+
+        ray_module()
     rules = configuration_of(options)
     data_dir: Path = options["data_dir"]
     settings = ServiceSettings(
@@ -113,6 +124,7 @@ def serve(**options: Any) -> int:
         port=options["port"],
         database_url=_absolute(options["database_url"]),
         workers=options["workers"],
+        engine=options["engine"],
         max_upload=options["max_upload"],
         max_queue=options["max_queue"],
         tokens=tokens_of(options["token_file"]),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from initadvisor.errors import UsageError
 
@@ -37,6 +37,7 @@ class ServiceSettings:
     """Everything that decides how a server behaves.
 
     database_url: an SQLAlchemy URL; None for SQLite inside data_dir.
+    engine: where jobs run: in processes of this machine, or on the Ray cluster of RAY_ADDRESS (else one started here).
     max_upload: bytes of one upload. max_queue: jobs that wait. max_waiting_bytes: bytes of all uploads that wait.
     tokens: any of them opens the door; none at all is allowed on a loopback address alone.
     allowed_hosts: names that a Host header may carry besides loopback names, the address and IP literals.
@@ -52,6 +53,7 @@ class ServiceSettings:
     port: int = 8765
     database_url: str | None = None
     workers: int = 1
+    engine: Literal["local", "ray"] = "local"
     max_upload: int = 512 * MIB
     max_queue: int = 1000
     max_waiting_bytes: int = 16 * GIB

@@ -22,6 +22,10 @@ def ray_module() -> Any:
     return ray
 
 
+START_TRIES = 3
+"""Ray gives its own processes 30 s to start, which on a busy machine is not enough the first time."""
+
+
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int | None) -> Iterator[Any]:
     """Ray, connected; what this call has opened, it closes.
@@ -34,15 +38,24 @@ def connected(address: str | None, cpus: int | None) -> Iterator[Any]:
     opened = not ray.is_initialized()
     if opened:
         place = address or os.environ.get("RAY_ADDRESS")
-        own: dict[str, Any] = {"address": place} if place else {"num_cpus": cpus, "include_dashboard": False}
-        try:
-            ray.init(**own, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:
-            what = f"the Ray cluster at {place} cannot be reached" if place else "no Ray cluster could be started here"
-            text = " ".join(str(error).split())[:300]
-            raise UsageError(f"{what}: {type(error).__name__}: {text}") from error
+        _open(ray, place, cpus)
     try:
         yield ray
     finally:
         if opened:
             ray.shutdown()
+
+
+def _open(ray: Any, place: str | None, cpus: int | None) -> None:
+    own: dict[str, Any] = {"address": place} if place else {"num_cpus": cpus, "include_dashboard": False}
+    what = f"the Ray cluster at {place} cannot be reached" if place else "no Ray cluster could be started here"
+    for left in reversed(range(1 if place else START_TRIES)):
+        try:
+            ray.init(**own, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                text = " ".join(str(error).split())[:300]
+                raise UsageError(f"{what}: {type(error).__name__}: {text}") from error
+        else:
+            return

@@ -11,7 +11,7 @@ import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -24,6 +24,9 @@ from initadvisor.service.store.tables import Check
 from initadvisor.service.workers.job import LOG, OUTCOME, PROGRESS, REPORT
 from initadvisor.service.workers.messages import Ended, Job
 from initadvisor.service.workers.nurse import Nurse
+
+if TYPE_CHECKING:
+    from initadvisor.service.workers.ray_nurse import RayNurse
 
 _log = logging.getLogger("initadvisor.service")
 
@@ -51,7 +54,15 @@ class Supervisor:
         self._measures = measures
         self._running: dict[str, _Running] = {}
         self._wake = asyncio.Event()
-        self.nurse = Nurse(settings.rules, self._job_ended, self._jobs_lost)
+        self.nurse = self._nurse()
+
+    def _nurse(self) -> Nurse | RayNurse:
+        told = (self._settings.rules, self._job_ended, self._jobs_lost)
+        if self._settings.engine == "local":
+            return Nurse(*told)
+        from initadvisor.service.workers.ray_nurse import RayNurse
+
+        return RayNurse(*told, wards=self._settings.workers, home=str(self._settings.data_dir))
 
     def wake(self) -> None:
         """There is something in the queue. Call it on the event loop."""
