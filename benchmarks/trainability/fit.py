@@ -22,7 +22,7 @@ from initadvisor.analysis.risk import TRANSFORMS
 from .scores import Judged, auc
 
 TABLE = Path(__file__).parent.parent.parent / "rules" / "risk.toml"
-RIDGE = 0.5
+RIDGE = 0.2
 FOLDS = 5
 
 
@@ -51,9 +51,10 @@ SIGNAL = (
     Candidate("model.zero_layers", "value", 0.0, 2.0, 1),
 )
 
-# What a small or zero head makes small (outputs, gradients, updates) is held against a network late or not at all: such
-# heads are sound, and stock models have them.
+# A zero head makes outputs, gradients and updates small, and is sound; stock models have it. So the outputs are looked at
+# after the last step, and outputs that are zero at first take off what the rest would count against such a network.
 PROBE = (
+    Candidate("model.probe.logit_std", "log", -25.0, -15.0, 1),
     Candidate("model.signal.risk", "value", 0.0, 1.0, 1),
     Candidate("model.probe.gradient_ratio", "distance", 0.5, 6.0, 1),
     Candidate("model.probe.smallest_gradient", "log", -9.0, -5.0, -1),

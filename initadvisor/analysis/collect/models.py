@@ -45,6 +45,7 @@ def model_facts(bonds: Bonds) -> ModelFacts:
             "output_activation": summary.get("output_activation", ""),
             "branch_end_ratio": _branch_end_ratio(bonds, layers),
             "residual": _residual(bonds, blocks),
+            **_before_norms(bonds, layers),
             **_branch_norms(bonds, blocks),
             **_biases(bonds, layers),
         }
@@ -89,6 +90,16 @@ def _branch_end_ratio(bonds: Bonds, layers: list[Layer]) -> float | None:
         elif layer.residual_role == "in_branch":
             others.append(facts.std)
     return median(ends) / median(others) if ends and others else None
+
+
+def _before_norms(bonds: Bonds, layers: list[Layer]) -> dict[str, Any]:
+    """The weights whose scale a norm divides out, and the median of their gains: rms times the root of the fan in."""
+    gains = []
+    for layer in layers:
+        facts = bonds.weight(layer)
+        if layer.kind == "linear" and layer.scale_invariant and layer.fan_in and facts is not None and facts.rms:
+            gains.append(facts.rms * math.sqrt(layer.fan_in))
+    return {"weights_before_norms": len(gains), "gain_before_norms": median(gains) if gains else None}
 
 
 def _branch_norms(bonds: Bonds, blocks: tuple[dict[str, Any], ...]) -> dict[str, Any]:

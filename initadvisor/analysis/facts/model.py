@@ -43,6 +43,8 @@ class ModelFacts(BaseModel):
         "Layers whose bias is subtracted again by the batch or instance norm right behind", "layers"
     )
     first_bias_before_norm: str | None = measure("Name of the first of these layers")
+    weights_before_norms: int | None = measure("Weights whose scale the norm right behind them divides out", "weights")
+    gain_before_norms: float | None = measure("Median gain (rms * sqrt(fan_in)) of these weights", "1")
     output_activation: str | None = measure('Squashing function that makes the first output, "" for none')
     default_share: float | None = measure("Share of the layers that keep PyTorch's default draw", "1")
     zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
