@@ -1,18 +1,21 @@
-"""Does the advice on batch norms at small batches help? A small CNN on scikit-learn's digits at 2 samples a batch.
+"""Does the advice on batch norms at small batches help? Small CNNs on scikit-learn's digits at 2 samples a batch.
 
-    python benchmarks/norms.py            # 10 seeds, two rates, about 10 minutes on one core; goes on where it stopped
+    python benchmarks/norms.py            # about 20 minutes on one core; goes on where it stopped
     python benchmarks/norms.py --short    # one seed, fewer steps
 
-The same network, draws, data order, rate and number of samples seen; only the norms differ, exchanged by
-`initadvisor.convert_norms`. Batch norm at 32 samples is beside it as the aim. Accuracy and cross-entropy in evaluation
-mode on a fifth of the data that was held out: means with 95% intervals (Student's t) over seeds, and the difference
-from batch norm at 2 samples seed by seed, where the draws and the order of the data are the same.
+Two networks: six convolutions, whose last norms still see 8 values a channel at 2 samples; and three with a fully
+connected layer behind them, whose norm sees 2. Ten seeds, two rates. The same network, draws, data order, rate and
+number of samples seen; only the norms differ, exchanged by `initadvisor.convert_norms`. Batch norm at 32 samples is
+beside it as the aim. Accuracy and cross-entropy in evaluation mode on a fifth of the data that was held out: means
+with 95% intervals (Student's t) over seeds, and the difference from batch norm at 2 samples seed by seed, where the
+draws and the order of the data are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import math
 import platform
@@ -35,34 +38,46 @@ SEEDS = 10
 RATES = (0.02, 0.08)
 """Of SGD with momentum .9 at 32 samples; at 2 samples a sixteenth, so that as many samples move weights as far."""
 
-KINDS = ("batch", "group", "layer", "batch-channel", "none")
+CASES = (*((kind, 2) for kind in ("batch", "group", "layer", "batch-channel", "ws")), ("batch", 32))
 T_975 = {9: 2.262}
 """Student's t at 97.5%, by degrees of freedom."""
 
 
-def network(seed: int) -> nn.Sequential:
-    """Six convolutions with batch norms."""
+NETWORKS = {
+    "convolutions": ((32, 1), (32, 1), (64, 2), (64, 1), (64, 2), (64, 1)),
+    "convolutions and a dense layer": ((32, 1), (64, 2), (64, 2)),
+}
+"""Channels and strides; the second is followed by a dense layer of 128 units with a norm of its own."""
+
+
+def network(name: str, seed: int) -> nn.Sequential:
+    """One of the networks, with batch norms."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
     width = 1
-    for out, stride in ((32, 1), (32, 1), (64, 2), (64, 1), (64, 2), (64, 1)):
+    for out, stride in NETWORKS[name]:
         layers += [nn.Conv2d(width, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         width = out
-    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+    if name == "convolutions":
+        end: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)]
+    else:
+        dense = nn.Linear(width * 4, 128, bias=False)
+        end = [nn.Flatten(), dense, nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 10)]
+    net = nn.Sequential(*layers, *end)
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")
     return net
 
 
-def run(kind: str, size: int, rate: float, seed: int, samples: int) -> tuple[float, float]:
+def run(name: str, kind: str, size: int, rate: float, seed: int, samples: int) -> tuple[float, float]:
     """(accuracy, cross-entropy) on the held-out samples after a run."""
     x, y = load_digits(return_X_y=True)
     images = torch.tensor(x / 8 - 1, dtype=torch.float32).reshape(-1, 1, 8, 8)
     train, test, train_y, test_y = train_test_split(
         images, torch.tensor(y), test_size=0.2, random_state=seed, stratify=y
     )
-    net = network(seed)
+    net = network(name, seed)
     if kind != "batch":
         initadvisor.convert_norms(net, kind)  # type: ignore[arg-type]
     optimizer = torch.optim.SGD(net.parameters(), lr=rate * size / 32, momentum=0.9)
@@ -92,10 +107,11 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     return {"mean": round(statistics.fmean(values), 4), "half_interval": round(half, 4)}
 
 
-def row(kind: str, size: int, rate: float, seeds: int, samples: int) -> dict[str, Any]:
+def row(name: str, kind: str, size: int, rate: float, seeds: int, samples: int) -> dict[str, Any]:
     """The runs of one line of the table."""
-    runs = [run(kind, size, rate, seed, samples) for seed in range(seeds)]
+    runs = [run(name, kind, size, rate, seed, samples) for seed in range(seeds)]
     return {
+        "network": name,
         "norm": kind,
         "batch_size": size,
         "rate_at_32": rate,
@@ -108,9 +124,8 @@ def summed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The table with means, and differences from batch norm at 2 samples and the same rate, seed by seed."""
     made = []
     for each in rows:
-        base = next(
-            r for r in rows if (r["norm"], r["batch_size"], r["rate_at_32"]) == ("batch", 2, each["rate_at_32"])
-        )
+        same = [r for r in rows if (r["network"], r["rate_at_32"]) == (each["network"], each["rate_at_32"])]
+        base = next(r for r in same if (r["norm"], r["batch_size"]) == ("batch", 2))
         line = {**each, "accuracy": interval(each["accuracies"]), "loss": interval(each["losses"])}
         if each is not base:
             for name, key in (("accuracy", "accuracies"), ("loss", "losses")):
@@ -118,7 +133,7 @@ def summed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 line[f"{name}_against_batch_at_2"] = interval(gaps)
         made.append(line)
         print(
-            f"{each['norm']:14} batch {each['batch_size']:3} rate {each['rate_at_32']:<5}"
+            f"{each['network']:30} {each['norm']:14} batch {each['batch_size']:3} rate {each['rate_at_32']:<5}"
             f"  accuracy {line['accuracy']}  loss {line['loss']}"
             f"  against batch norm at 2: {line.get('accuracy_against_batch_at_2', '')}"
             f" {line.get('loss_against_batch_at_2', '')}"
@@ -132,16 +147,14 @@ def main() -> None:
     short = parser.parse_args().short
     torch.set_num_threads(1)
     if short:
-        summed([row(kind, size, RATES[0], 1, 1_000) for kind, size in (*((k, 2) for k in KINDS), ("batch", 32))])
+        summed([row(name, *each, RATES[0], 1, 1_000) for name in NETWORKS for each in CASES])
         return
     part = RESULT.with_suffix(".jsonl")
     rows = [json.loads(line) for line in part.read_text().splitlines()] if part.exists() else []
-    done = {(r["norm"], r["batch_size"], r["rate_at_32"]) for r in rows}
-    for rate in RATES:
-        for kind, size in (*((k, 2) for k in KINDS), ("batch", 32)):
-            if (kind, size, rate) in done:
-                continue
-            rows.append(row(kind, size, rate, SEEDS, SAMPLES))
+    done = {(r["network"], r["norm"], r["batch_size"], r["rate_at_32"]) for r in rows}
+    for name, rate, (kind, size) in itertools.product(NETWORKS, RATES, CASES):
+        if (name, kind, size, rate) not in done:
+            rows.append(row(name, kind, size, rate, SEEDS, SAMPLES))
             with part.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
     result = {

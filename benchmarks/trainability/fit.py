@@ -90,6 +90,9 @@ NEEDS = {
 FRESH = {"signal": 0.5, "probe": 0.0, "lookahead": 0.0}
 """Share of the weights that must look drawn: what is predicted of trained weights says little."""
 
+SEEK = 0.3
+"""Risk above which it is predicted what other activations or norms would make of a start: under what rules ask for."""
+
 
 def design(candidates: Sequence[Candidate], rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Transformed statistics on [0, 1], bad at 1, and the mean of each that stands in for an unknown one."""
@@ -189,6 +192,7 @@ def _section(
     lines += [
         f"intercept = {intercept:.4f}",
         f"needs = [{needs}]",
+        *([f"seek = {SEEK}"] if name == "signal" else []),
         f"fresh = {FRESH[name]}",
         "terms = [",
         *terms,
@@ -203,7 +207,8 @@ _HEAD = """\
 #
 # risk = 1 / (1 + exp(-(intercept + sum of weight * t))), where t is a fact after its transform ("log": decimal
 # logarithm; "distance": its magnitude; "apart": logarithm of 1 less the fact), held inside [low, high]; `unknown`
-# stands in where the fact is not known. Nothing is said of a model of which less than `fresh` looks drawn.
+# stands in where the fact is not known. Nothing is said of a model of which less than `fresh` looks drawn;
+# above `seek` it is also predicted what other activations and norms would make of it.
 #
 # Calibrated, and written, by `python -m benchmarks.trainability fit` on the calibration part of that benchmark:
 # {cases} starts of small networks, {failing} of which stayed below half of the way to a trained network in 300 steps of

@@ -55,13 +55,15 @@ class Scale:
     """A logistic model over the facts of one look.
 
     needs: facts without which there is no risk to give. fresh: the smallest share of the weights that must look drawn:
-    of a model that is trained already there is nothing to say.
+    of a model that is trained already there is nothing to say. seek: the risk above which it is worth a prediction what
+    other activations or norms would make of it.
     """
 
     intercept: float
     terms: tuple[Term, ...]
     needs: tuple[str, ...]
     fresh: float
+    seek: float = 1.0
 
     def risk(self, facts: Mapping[str, Any]) -> float | None:
         """The probability that training fails, None where a fact is lacking that it rests on."""
@@ -88,4 +90,6 @@ def _scale(table: Mapping[str, Any]) -> Scale:
     for term in terms:
         if term.transform not in TRANSFORMS:
             raise ValueError(f'no transform "{term.transform}"')
-    return Scale(float(table["intercept"]), terms, tuple(table["needs"]), float(table["fresh"]))
+    return Scale(
+        float(table["intercept"]), terms, tuple(table["needs"]), float(table["fresh"]), float(table.get("seek", 1.0))
+    )

@@ -20,6 +20,9 @@ from initadvisor.ops.gains import Moments, moments
 MAX_NAMES = 8
 """Layers before a concatenation that are kept by name."""
 
+_RECTIFIERS = frozenset({"relu", "relu6", "squared_relu"})
+"""Functions that are zero, with zero slope, for every negative input."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -28,7 +31,8 @@ class Link:
     previous: the layers whose output comes in, with neither norm nor attention nor residual add between; empty where
     a stretch starts. gain: rms(W) sqrt(fan_in), None where unknown. bias: rms of the bias. default: whether the
     weights look like the framework's default draw. row_sums: mean square of the sums of the weight's rows over that of
-    independent elements: at 0 the mean of what comes in, the same for every input, reaches no unit.
+    independent elements: at 0 the mean of what comes in, the same for every input, reaches no unit. units: output
+    channels, None where unknown. lifted: whether biases start above zero on the average.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Link:
     bias: float = 0.0
     default: bool = False
     row_sums: float = 1.0
+    units: int | None = None
+    lifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class Stretch:
 
     depth: layers so far, this one included. log_signal: log of the factor on small differences, so far.
     log_weakest: log of its smallest factor. second: second moment of the output. defaults: layers that keep the
-    default draw. ends: whether no further layer of the stretch follows. mean: mean of the output.
+    default draw. ends: whether no further layer of the stretch follows. mean: mean of the output. log_alive: log of the
+    probability that no rectifier layer so far, the first left out, is born dead.
     """
 
     start: str
@@ -57,6 +64,16 @@ class Stretch:
     defaults: int
     ends: bool = True
     mean: float = 0.0
+    log_alive: float = 0.0
+
+    @property
+    def born_dead(self) -> float:
+        """The probability that some rectifier layer has no active unit for an input: 1 - prod(1 - 2^-n).
+
+        Units of symmetric weights and no bias are on for an input with probability 1/2, independently. The first layer
+        is left out: inputs of all directions reach it, so that one of them wakes it. Lu et al. 2019, arXiv 1903.06733.
+        """
+        return -math.expm1(self.log_alive)
 
     @property
     def signal(self) -> float:
@@ -130,7 +147,15 @@ def _through(link: Link, before: Stretch | None) -> Stretch | None:
         second,
         before.defaults + int(link.default),
         mean=mean,
+        log_alive=before.log_alive + _log_alive(link),
     )
+
+
+def _log_alive(link: Link) -> float:
+    assert link.activation is not None
+    if link.activation.name not in _RECTIFIERS or link.lifted or not link.units:
+        return 0.0
+    return math.log1p(-(2.0 ** -min(link.units, 1000)))
 
 
 def activation_moments(activation: Activation, second: float) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from initadvisor.cli.accepted import baseline_option, baselines_of, unused_optio
 from initadvisor.cli.expand import expanded
 from initadvisor.cli.formats import outputs_of, print_reports, report_options, wants_details
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_NOT_CHECKED, EXIT_OK, Session, debug_option, fail
-from initadvisor.cli.options import configuration_of, reading_options, rule_options
+from initadvisor.cli.options import configuration_of, reading_options, rule_options, training_options
 from initadvisor.cli.remote import check_there, server_of, server_options
 from initadvisor.cli.runs import Checkers, Run, runs_of
 from initadvisor.cli.sweeping import Plan, sweep_options, swept, wanted
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--meta", is_flag=True, help="Build the models of references without numbers: quick, for what is known of them."
 )
+@training_options
 @reading_options
 @server_options
 @sweep_options

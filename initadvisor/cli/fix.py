@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--norm",
-    type=click.Choice(("frozen", "sync", "group", "layer", "batch-channel", "none")),
-    help="Exchange batch norms first. frozen and sync keep the function in evaluation, the others train anew.",
+    type=click.Choice(("frozen", "sync", "group", "layer", "batch-channel", "batch_channel", "ws", "none")),
+    help="Exchange batch norms first. frozen and sync keep the function in evaluation, the others train anew; "
+    "ws standardises weights in place of norms.",
 )
 @plan_options
 @rule_options

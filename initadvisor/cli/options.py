@@ -124,6 +124,21 @@ _PLAN = (
 )
 
 
+_TRAINING = (
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), help="Samples of a training step on one device, for rules on norms."
+    ),
+    click.option(
+        "--devices", type=click.IntRange(min=1), help="Devices that will train copies of the model side by side."
+    ),
+)
+
+
+def training_options(function: Any) -> Any:
+    """What is known of the training to come."""
+    return _with(function, _TRAINING)
+
+
 def plan_options(function: Any) -> Any:
     """What a plan is made for."""
     return _with(function, _PLAN)
@@ -194,6 +209,8 @@ _REPLACING = {
     "fail_on_unused": "--fail-on-unused",
     "model_suppressions": "--model-suppressions",
     "preset": "--preset",
+    "batch_size": "--batch-size",
+    "devices": "--devices",
 }
 _ADDING = {"ignore": "--ignore", "extend_select": "--extend-select", "rules_dirs": "--rules-dir"}
 
@@ -222,4 +239,6 @@ def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:
         severity=whole.severity,
         suppressions=whole.suppress,
         model_suppressions=whole.model_suppressions,
+        batch_size=whole.batch_size,
+        devices=whole.devices,
     )

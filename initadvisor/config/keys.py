@@ -86,6 +86,8 @@ class CheckKeys(Table):
     )
     fail_on: Severity = Field("error", description="exit with 1 from this severity on")
     strict: StrictBool = Field(False, description="exit with 2 where a selected rule could not be evaluated")
+    batch_size: Size | None = Field(None, description="samples of a training step on one device")
+    devices: Size | None = Field(None, description="devices that train copies of the model side by side")
     preset: StrictStr | None = Field(None, description="recipes that advice starts from, such as `gpt`")
     policy: dict[str, Any] = Field(
         default_factory=dict, description='what advice does with parameters by name: `"head.*" = "keep"`'

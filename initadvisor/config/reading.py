@@ -57,7 +57,18 @@ def read(path: Path) -> Config:
 def _settings(keys: CheckKeys, where: str, origin: str) -> dict[str, Any]:
     """The settings that a table holds, as they are used; those that it does not mention are not among them."""
     given = keys.model_fields_set
-    plain = ("select", "ignore", "extend_select", "preview", "fail_on", "strict", "model_suppressions", "preset")
+    plain = (
+        "select",
+        "ignore",
+        "extend_select",
+        "preview",
+        "fail_on",
+        "strict",
+        "model_suppressions",
+        "preset",
+        "batch_size",
+        "devices",
+    )
     settings: dict[str, Any] = {name: getattr(keys, name) for name in plain if name in given}
     if "severity" in given:
         settings["severity"] = dict(keys.severity)

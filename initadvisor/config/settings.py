@@ -38,6 +38,8 @@ class Config:
     model_suppressions: bool = False
     fail_on: Severity = "error"
     strict: bool = False
+    batch_size: int | None = None
+    devices: int | None = None
     preset: str | None = None
     policy: tuple[Override, ...] = ()
     input_shapes: tuple[tuple[int, ...], ...] = ()

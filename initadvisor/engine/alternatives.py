@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from initadvisor.plan.alternatives import Alternative, Outlook
 
 if TYPE_CHECKING:
     from initadvisor.analysis.changes import Place
     from initadvisor.analysis.facts import ModelFacts, TensorFacts
+    from initadvisor.analysis.facts.model import OtherFacts
     from initadvisor.analysis.forecast import Forecast
     from initadvisor.analysis.signal import WeightStatistics
     from initadvisor.graph import Graph
@@ -39,6 +40,29 @@ def alternatives(
     found = [Alternative("draw", "as it is", now)]
     found.append(Alternative("draw", "with the weights of this plan", _replanned(graph, measured, steps)))
     return (*found, *_changed(graph, measured))
+
+
+def others(
+    graph: Graph, measured: Mapping[str, TensorFacts], forecast: Forecast, model: ModelFacts
+) -> OtherFacts | None:
+    """The best of the alternatives as facts, for a start whose risk makes it worth the predictions; else None."""
+    from initadvisor.analysis.facts.model import OtherFacts
+    from initadvisor.engine.assessing import scales
+
+    risk = model.signal.risk if model.signal is not None else None
+    if risk is None or risk <= scales()["signal"].seek:
+        return None
+    known = [each for each in alternatives(graph, measured, forecast)[1:] if each.outlook.risk is not None]
+    best: dict[str, Alternative] = {}
+    for each in sorted(known, key=lambda each: each.outlook.risk or 0.0):
+        best.setdefault(each.kind, each)
+    facts: dict[str, Any] = {}
+    for kind, name in (("activation", "detail"), ("norm", "change")):
+        if kind in best:
+            seen = best[kind].outlook
+            facts |= {kind: getattr(best[kind], name), f"{kind}_risk": seen.risk}
+            facts[f"{kind}_depth_scales"] = seen.depth_scales
+    return OtherFacts(planned_risk=best["draw"].outlook.risk if "draw" in best else None, **facts)
 
 
 def _changed(graph: Graph, measured: Mapping[str, TensorFacts]) -> Iterator[Alternative]:

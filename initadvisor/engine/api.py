@@ -25,6 +25,8 @@ def check(
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     example: Any | None = None,
     allow_pickle: bool = False,
+    batch_size: int | None = None,
+    devices: int | None = None,
     explain: str | None = None,
     details: bool = False,
 ) -> Report:
@@ -35,6 +37,7 @@ def check(
     select, ignore, extend_select: rules by id, prefix, name or category.
     params: rule parameters, as {"IA101.low": 0.4}.
     input_shape: the shape of the input, or one for each input. example: an example input of a torch module.
+    batch_size, devices: of the training to come: samples of a step on one device, and how many devices there are.
     explain: name of a layer; the report's `explanation` follows the predicted signal to it and the gradient back.
     details: also take histograms of the weights and the flow of operators, which reports with pictures show.
 
@@ -48,6 +51,8 @@ def check(
         rules_dirs=tuple(rules_dirs),
         params=dict(params or {}),
         load=LoadOptions(input_shapes=input_shapes(input_shape), example=example, allow_pickle=allow_pickle),
+        batch_size=batch_size,
+        devices=devices,
     )
     return Checker(settings).check(target, explain=explain, details=details)
 

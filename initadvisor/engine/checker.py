@@ -20,6 +20,7 @@ from initadvisor.rules.severities import regrade
 from initadvisor.rules.suppressions import Suppression, check_selectors
 
 if TYPE_CHECKING:
+    from initadvisor.analysis.facts.model import TrainingFacts
     from initadvisor.engine.look import View
     from initadvisor.graph import Graph
     from initadvisor.plan import Override
@@ -33,6 +34,7 @@ Purpose = Literal["check", "probe", "data"]
 class CheckSettings:
     """Which rules run, with what parameters, how targets are read, and what advice starts from.
 
+    batch_size, devices: of the training to come: samples of a step on one device, and how many there are.
     preset, policy: as `initadvisor.advise` takes them; they decide what a report recommends, and no verdict.
     severity: selector -> severity or "off". suppressions: accepted findings. model_suppressions: obey those too that
     came with the model's file.
@@ -50,6 +52,8 @@ class CheckSettings:
     severity: Mapping[str, str] = field(default_factory=dict)
     suppressions: Sequence[Suppression] = ()
     model_suppressions: bool = False
+    batch_size: int | None = None
+    devices: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +127,19 @@ class Checker:
         tell = progress or silent
         tell("reading")
         graph = structure.describe(frontends.load(target, load or self.settings.load))
-        view = look(graph, tell)
+        view = look(graph, tell, training=self.training)
         tell("judging")
         return Examination(
             graph, view, *self.settle(evaluate(compiled, view.subjects, view.available, view.reasons), graph)
         )
+
+    @property
+    def training(self) -> TrainingFacts | None:
+        """What the settings say of the training to come."""
+        from initadvisor.analysis.facts.model import TrainingFacts
+
+        batch_size, devices = self.settings.batch_size, self.settings.devices
+        return TrainingFacts(batch_size=batch_size, devices=devices) if batch_size or devices else None
 
     def settle(self, judgement: Judgement, graph: Graph) -> tuple[Judgement, Accepted]:
         """The findings that count, and those that the settings or the model's own marks accept."""
@@ -193,6 +205,8 @@ class Checker:
         asked: list[Any] = [self.settings.preset, advice] if self.settings.preset or advice else []
         accepted = [[*s.layers, *s.rules, s.reason, s.expires] for s in self.settings.suppressions]
         asked += [accepted, self.settings.model_suppressions] if accepted or self.settings.model_suppressions else []
+        training = [self.settings.batch_size, self.settings.devices]
+        asked += [training] if any(training) else []
         text = json.dumps([rules, options, *asked], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

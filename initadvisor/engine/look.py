@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from initadvisor.analysis.facts import TensorFacts
+    from initadvisor.analysis.facts.model import TrainingFacts
     from initadvisor.analysis.forecast import Forecast
     from initadvisor.graph import Graph, Layer
     from initadvisor.rules.finding import SubjectKind
@@ -46,14 +47,21 @@ Enrich = Callable[[str, str, Mapping[str, "BaseModel"]], None]
 """Adds what was measured otherwise to the facts of a subject: called with (scope, name, facts by group)."""
 
 
-def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None, earlier: View | None = None) -> View:
+def look(
+    graph: Graph,
+    tell: Callable[..., None],
+    enrich: Enrich | None = None,
+    earlier: View | None = None,
+    training: TrainingFacts | None = None,
+) -> View:
     """Measure the tensors of a described graph and gather the facts of every subject.
 
-    earlier: a look at the same graph, whose measurements still hold.
+    earlier: a look at the same graph, whose measurements still hold. training: what is known of the training to come.
     """
     from initadvisor.analysis import facts
     from initadvisor.analysis.forecast import foresee
     from initadvisor.analysis.tensor_facts import tensor_facts
+    from initadvisor.engine.alternatives import others
     from initadvisor.engine.assessing import assess
 
     if earlier is not None:
@@ -75,6 +83,8 @@ def look(graph: Graph, tell: Callable[..., None], enrich: Enrich | None = None, 
             if key not in flat:
                 if isinstance(model, facts.ModelFacts):
                     assess(model)
+                    model.training = training
+                    model.other = others(graph, measured, forecast, model)
                 flat[key] = (model, flatten(group, model, {}))
             known |= flat[key][1]
         # The whole model goes without a name: that of the file would tie fingerprints to where it lies.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,16 @@ class Checkers:
             return lambda variables: _look_at_data(checker, variables)
 
         def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
-            report = checker.check(variables["model"], load=_load_options(variables))
+            report = _trained(checker, variables).check(variables["model"], load=_load_options(variables))
             return report.findings, report.not_evaluated
 
         return check
+
+
+def _trained(checker: Checker, variables: Mapping[str, Any]) -> Checker:
+    """The checker, told of the training to come where an example sets `batch_size` or `devices`."""
+    asked = {name: variables[name] for name in ("batch_size", "devices") if name in variables}
+    return Checker(replace(checker.settings, **asked), checker.known, like=checker) if asked else checker
 
 
 _PROBE_OPTIONS = ("steps", "optimizer", "device", "precision", "noise", "jacobian", "sharpness", "lookahead")

@@ -34,7 +34,9 @@ def subjects(
         bias = tensors.get(layer.bias, _UNKNOWN) if layer.bias else _UNKNOWN
         groups: dict[str, BaseModel] = {"tensor": weight, "bias": bias, "model": model}
         if layer.kind == "norm":
-            yield "norm", layer.name, layer.weight, {"norm": norm_facts(bonds, layer), **groups}
+            norm = norm_facts(bonds, layer)
+            norm.expected_var = signals.entering_variance(layer)
+            yield "norm", layer.name, layer.weight, {"norm": norm, **groups}
         else:
             facts = layer_facts(bonds, layer)
             facts.signal = signals.layer(layer.name)

@@ -97,6 +97,18 @@ class Bonds:
         """The layers right before a layer, no skip between."""
         return [self.layers[name] for name in layer.attrs.get("previous", ()) if name in self.layers]
 
+    def before_norm(self, norm: Layer) -> list[Layer]:
+        """The layers whose output a norm takes, with no activation between."""
+        return self._norm_sources.get(norm.name, [])
+
+    @cached_property
+    def _norm_sources(self) -> dict[str, list[Layer]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self.graph.layers:
+            if layer.norm_after and layer.kind in ("linear", "recurrent"):
+                found.setdefault(layer.norm_after, []).append(layer)
+        return found
+
     def layout_shape(self, layer: Layer) -> tuple[Layout, tuple[int, ...]] | None:
         """How the weight is stored."""
         if layer.layout is None or layer.weight is None:
@@ -113,7 +125,11 @@ class Bonds:
         gain = None if unlike else self.gain(layer)
         before = tuple(n for n in layer.attrs.get("stretch_previous", ()) if self._steps(n))
         sums = weight.row_sums if weight is not None and weight.row_sums is not None else 1.0
-        return Link(layer.name, before, gain, self.activation(layer), rms, method == "pytorch_default", sums)
+        stored = self.layout_shape(layer)
+        units = stored[0].channels_out(stored[1]) if stored is not None else None
+        lifted = bias is not None and (bias.mean or 0.0) > 0.0 and bias.constant is True
+        default = method == "pytorch_default"
+        return Link(layer.name, before, gain, self.activation(layer), rms, default, sums, units, lifted)
 
     def _steps(self, name: str) -> bool:
         layer = self.layers.get(name)

@@ -171,6 +171,7 @@ def _stretch(bonds: Bonds, layer: Layer) -> StretchFacts:
         ends=stretch.ends,
         signal=stretch.signal,
         gradient=stretch.gradient,
+        born_dead=stretch.born_dead,
         default_share=stretch.default_share,
     )
 

@@ -46,10 +46,17 @@ def model_facts(bonds: Bonds) -> ModelFacts:
             "branch_end_ratio": _branch_end_ratio(bonds, layers),
             "residual": _residual(bonds, blocks),
             **_before_norms(bonds, layers),
+            "dropouts": _dropouts(bonds, "dropout"),
+            "alpha_dropouts": _dropouts(bonds, "alpha_dropout"),
             **_branch_norms(bonds, blocks),
             **_biases(bonds, layers),
         }
     return ModelFacts(**facts)
+
+
+def _dropouts(bonds: Bonds, op: str) -> int:
+    """Operators that drop something in training, whatever the mode of the recording."""
+    return sum(node.op == op and node.attrs.get("p", 0.5) != 0.0 for node in bonds.graph.nodes)
 
 
 def _draws(bonds: Bonds, layers: list[Layer]) -> dict[str, Any]:

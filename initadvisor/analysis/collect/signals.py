@@ -32,7 +32,8 @@ class Signals:
     def __init__(self, graph: Graph, forecast: Forecast) -> None:
         self._layers: dict[str, LayerSignalFacts] = {}
         self.model: ModelSignalFacts | None = None
-        prediction = forecast.prediction
+        self._graph = graph
+        prediction = self._prediction = forecast.prediction
         if prediction is None:
             return
         known = {layer.name: layer for layer in graph.layers}
@@ -45,6 +46,15 @@ class Signals:
     def layer(self, name: str) -> LayerSignalFacts | None:
         """The facts of a layer, None where nothing is predicted."""
         return self._layers.get(name)
+
+    def entering_variance(self, layer: Layer) -> float | None:
+        """Variance of a channel over samples and places where it enters a layer; None where nothing is predicted."""
+        if self._prediction is None or layer.node is None:
+            return None
+        forward = self._prediction.propagation.forward
+        value = entering(self._graph, layer.node, forward)
+        signal = forward[value] if value is not None else None
+        return None if signal is None else max(signal.q - signal.samples, 0.0)
 
 
 def _layer(s: LayerSignal, share: float | None, usual: float) -> LayerSignalFacts:

@@ -10,6 +10,29 @@ from initadvisor.analysis.facts.signal import ModelSignalFacts
 from initadvisor.analysis.facts.stretch import ResidualFacts
 
 
+class TrainingFacts(BaseModel):
+    """What was said of the training to come (`model.training.*`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_size: int | None = measure("Samples of a step on one device", "samples")
+    devices: int | None = measure("Devices that train copies of the model side by side", "devices")
+
+
+class OtherFacts(BaseModel):
+    """What is predicted once something is changed, where the risk of the start is high (`model.other.*`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    planned_risk: float | None = measure("Risk that training fails once the weights are drawn as advised", "1")
+    activation: str | None = measure("Activation whose risk is least, of those exchanged for the present one")
+    activation_risk: float | None = measure("Risk with it and the weights advised for it", "1")
+    activation_depth_scales: float | None = measure("Depth of the model in depth scales, likewise", "1")
+    norm: str | None = measure("Norms before the activations whose risk is least, in words")
+    norm_risk: float | None = measure("Risk with them and the weights advised for that", "1")
+    norm_depth_scales: float | None = measure("Depth of the model in depth scales, likewise", "1")
+
+
 class ModelFacts(BaseModel):
     """Facts about the whole model; None means unknown."""
 
@@ -48,6 +71,10 @@ class ModelFacts(BaseModel):
     output_activation: str | None = measure('Squashing function that makes the first output, "" for none')
     default_share: float | None = measure("Share of the layers that keep PyTorch's default draw", "1")
     zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
+    dropouts: int | None = measure("Dropout operators with a rate above 0", "operators")
+    alpha_dropouts: int | None = measure("Alpha dropout operators with a rate above 0", "operators")
+    training: TrainingFacts | None = measure("The training to come, as far as it was said")
+    other: OtherFacts | None = measure("The same model with one thing changed")
     residual: ResidualFacts | None = measure("The residual stream")
     signal: ModelSignalFacts | None = measure("The signal predicted for the whole model")
     probe: ModelProbeFacts | None = measure("What a probe measured")

@@ -31,5 +31,17 @@ class NormFacts(BaseModel):
     running_mean_absmax: float | None = measure("Largest magnitude of the running mean", "activation")
     running_var_min: float | None = measure("Smallest running variance", "activation^2")
     running_var_max: float | None = measure("Largest running variance", "activation^2")
+    running_var_mean: float | None = measure("Mean running variance", "activation^2")
+    expected_var: float | None = measure(
+        "Variance that is predicted to enter in training, for standard normal inputs", "activation^2"
+    )
+    incoming_fresh: bool | None = measure("Whether every weight right before it looks like a random draw")
+    synchronised: bool | None = measure("Whether its statistics are taken over all processes")
+    evaluating: bool | None = measure("Whether it keeps to its running statistics while the rest of the model trains")
+    advised_groups: int | None = measure(
+        "Groups of a group norm in its place: the most, up to 32, with 8 channels or more each",
+        "groups",
+        source="Wu and He 2018, arXiv 1803.08494",
+    )
     running_fresh: bool | None = measure("Whether the running statistics are still 0 and 1, as built")
     probe: LayerProbeFacts | None = measure("What a probe measured at its output")

@@ -23,6 +23,12 @@ class StretchFacts(BaseModel):
     gradient: float | None = measure(
         "Factor on the weight gradient of the layer that is best off: `signal` over the smallest single factor", "1"
     )
+    born_dead: float | None = measure(
+        "Probability that some rectifier layer of the stretch, the first left out, has no active unit for an input: "
+        "1 - prod(1 - 2^-n) over their widths n; only where biases start at zero or below",
+        "1",
+        source="Lu et al. 2019, arXiv 1903.06733",
+    )
     default_share: float | None = measure("Share of its layers that keep the framework's default draw", "1")
 
 

@@ -2,7 +2,7 @@
 
 Keys of `Layer.attrs` that this package sets:
     norm: eps, momentum, num_groups, normalized_shape, running_mean, running_var, channels, decomposed,
-        weight_offset (the scale is this plus the parameter).
+        weight_offset (the scale is this plus the parameter), synchronised, evaluating (of a live module).
     weight path: reparametrised (the operator between parameter and weight), weight_scale (a constant factor on it,
         None for an unknown one), adapts (the layer that a LoRA pair is added to), pair (the factor before this one).
     recurrent: recurrent_level. embedding: tied_fan_in, tied_fan_out, tied_node (its second use as a projection).

@@ -30,6 +30,8 @@ SCALE_ERASING = _WHOLE - {"local_response_norm"}
 
 _REGROUP = frozenset({"reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose"})
 _ATTRS = ("eps", "momentum", "num_groups", "normalized_shape", "training", "use_input_stats", "dim")
+_OF_MODULE = ("synchronised", "evaluating")
+"""What only a live module tells: set by its frontend."""
 
 
 def read_norms(draft: Draft) -> None:
@@ -46,7 +48,7 @@ def read_norms(draft: Draft) -> None:
 def _whole(draft: Draft, node: Node) -> None:
     wiring = draft.wiring
     weight, bias = (draft.paths.weight(wiring.slot(node, name)) for name in ("weight", "bias"))
-    attrs: dict[str, Any] = {k: node.attrs[k] for k in _ATTRS if node.attrs.get(k) is not None}
+    attrs: dict[str, Any] = {k: node.attrs[k] for k in (*_ATTRS, *_OF_MODULE) if node.attrs.get(k) is not None}
     for slot in ("running_mean", "running_var"):
         running = draft.paths.weight(wiring.slot(node, slot))
         if running is not None:

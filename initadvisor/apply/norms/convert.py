@@ -11,17 +11,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
+from initadvisor.analysis.norm_groups import group_count
 from initadvisor.apply.norms.layers import BatchChannelNorm, FrozenBatchNorm, ScaledWeightStandardization
 from initadvisor.errors import UsageError
 from initadvisor.ops.gains import gains
 
-Kind = Literal["frozen", "sync", "group", "layer", "batch-channel", "none"]
+Kind = Literal["frozen", "sync", "group", "layer", "batch-channel", "ws", "none"]
 KINDS: tuple[str, ...] = get_args(Kind)
+_ALSO = {"batch_channel": "batch-channel", "none": "ws"}
+"""Other spellings: "none" says what becomes of the norm, "ws" what takes its place."""
 _KEEPS = ("frozen", "sync")
-_MOST_GROUPS = 32
-_LEAST_CHANNELS = 8
-"""Wu and He 2018 (arXiv 1803.08494): 32 groups, and 16 channels a group, are both within half a point of the best;
-below 8 channels a group the error rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +36,20 @@ class Converted:
     keeps_function: bool = False
 
 
-def group_count(channels: int) -> int:
-    """Groups for a norm over so many channels: the most that divide them, at most 32, with 8 channels or more each."""
-    fitting = (g for g in range(1, _MOST_GROUPS + 1) if channels % g == 0 and channels // g >= _LEAST_CHANNELS)
-    return max(fitting, default=1)
-
-
 def convert_norms(module: nn.Module, to: Kind = "group", *, groups: int | None = None, only: str = "*") -> Converted:
     """Exchange the batch norms of a module, in place; scale, shift and running statistics are taken over.
 
     to: "frozen" (evaluation for good, for fine-tuning on small batches) and "sync" (statistics over all ranks) keep
         the function in evaluation mode. "group", "layer" (one group) and "batch-channel" take statistics from each
-        sample; "none" leaves the norm out and standardises the weight in front of it. These need training anew.
+        sample; "ws" (or "none") leaves the norm out and standardises the weight in front of it (arXiv 2101.08692).
+        These compute another function and need training anew: no choice of scale and shift makes a norm of one sample
+        agree with fixed statistics on every input.
     groups: of a group or batch-channel norm; by default `group_count` of the channels.
     only: a glob over module paths.
 
     Raises UsageError for a kind that is not there, or groups that do not divide the channels.
     """
+    to = _ALSO.get(to, to)  # type: ignore[assignment]
     if to not in KINDS:
         from initadvisor.rules.suggest import did_you_mean
 
@@ -63,7 +59,7 @@ def convert_norms(module: nn.Module, to: Kind = "group", *, groups: int | None =
         for path, norm in module.named_modules()
         if isinstance(norm, _BatchNorm) and path and fnmatchcase(path, only)
     }
-    before = _weights_before(module) if to == "none" else {}
+    before = _weights_before(module) if to == "ws" else {}
     done: dict[str, str] = {}
     skipped: dict[str, str] = {}
     for path, norm in found.items():
@@ -87,7 +83,7 @@ def _exchanged(norm: _BatchNorm, to: Kind, groups: int | None, before: tuple[nn.
     if to == "sync":
         synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(norm)
         return synced
-    if to == "none":
+    if to == "ws":
         return _without(norm, before)
     count = 1 if to == "layer" else groups or group_count(channels)
     if channels % count:

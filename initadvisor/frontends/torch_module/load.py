@@ -59,7 +59,18 @@ def load_with_inputs(
     module = unwrap(module)
     graph, trial = _climb(module, options or LoadOptions(), target or type(module).__name__)
     graph.markers = list(markers_of(module))
+    _mark_norms(graph, module)
     return graph, trial
+
+
+def _mark_norms(graph: Graph, module: torch.nn.Module) -> None:
+    """Say of batch norms what their operator does not: statistics over all processes, or kept while the rest trains."""
+    norms = {p: m for p, m in module.named_modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)}
+    for node in graph.nodes:
+        norm = norms.get(node.scope) if node.op == "batch_norm" else None
+        if norm is not None:
+            node.attrs["synchronised"] = isinstance(norm, torch.nn.SyncBatchNorm) or None
+            node.attrs["evaluating"] = (module.training and not norm.training) or None
 
 
 def _climb(module: torch.nn.Module, options: LoadOptions, target: str) -> tuple[Graph, Trial | None]:
