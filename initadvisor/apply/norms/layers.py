@@ -14,6 +14,8 @@ class FrozenBatchNorm(nn.Module):  # type: ignore[misc]
     """
 
     num_batches_tracked: torch.Tensor | None
+    of_batch = False
+    """No statistics of the batch are used, in training either: rules on small batches have nothing to say."""
 
     def __init__(self, norm: _BatchNorm) -> None:
         """norm: a batch norm with running statistics; raises ValueError without them."""
@@ -55,6 +57,9 @@ class BatchChannelNorm(nn.Module):  # type: ignore[misc]
     part uses its running estimates in training too, updated by small steps. Source: Qiao et al. 2019,
     arXiv 1911.09738.
     """
+
+    of_batch = False
+    """The batch part uses its running estimates in training too."""
 
     def __init__(self, norm: _BatchNorm, groups: int) -> None:
         """norm: the batch norm whose scale, shift and statistics are taken over, by reference."""

@@ -65,12 +65,14 @@ def load_with_inputs(
 
 def _mark_norms(graph: Graph, module: torch.nn.Module) -> None:
     """Say of batch norms what their operator does not: statistics over all processes, or kept while the rest trains."""
-    norms = {p: m for p, m in module.named_modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)}
+    owners = dict(module.named_modules())
     for node in graph.nodes:
-        norm = norms.get(node.scope) if node.op == "batch_norm" else None
-        if norm is not None:
-            node.attrs["synchronised"] = isinstance(norm, torch.nn.SyncBatchNorm) or None
-            node.attrs["evaluating"] = (module.training and not norm.training) or None
+        owner = owners.get(node.scope) if node.op == "batch_norm" else None
+        if isinstance(owner, torch.nn.modules.batchnorm._BatchNorm):
+            node.attrs["synchronised"] = isinstance(owner, torch.nn.SyncBatchNorm) or None
+            node.attrs["evaluating"] = (module.training and not owner.training) or None
+        elif owner is not None:
+            node.attrs["evaluating"] = getattr(owner, "of_batch", True) is False or None
 
 
 def _climb(module: torch.nn.Module, options: LoadOptions, target: str) -> tuple[Graph, Trial | None]:
