@@ -69,6 +69,11 @@ class Service:
         return {rule.id: first_sentence(rule.sections.get("Why it matters", "")) for rule in self.by_id.values()}
 
 
+async def the_service(request: Request) -> Service:
+    """The service that a request is for, as a call asks for it: one that is not async costs a thread each time."""
+    return service_of(request)
+
+
 def service_of(request: Request) -> Service:
     """The service that a request is for."""
     service: Service = request.app.state.service

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from initadvisor.service.names import file_name, label
 from initadvisor.service.problems import Problem, documented
 from initadvisor.service.schemas import CheckList, CheckView, JobStatus
-from initadvisor.service.service import Service, service_of
+from initadvisor.service.service import Service, the_service
 from initadvisor.service.store.checks import QueueFull, Search, new_id, now
 from initadvisor.service.store.tables import Check
 from initadvisor.service.uploads import read_small, receive
@@ -21,7 +21,7 @@ from initadvisor.service.views import view
 router = APIRouter(prefix="/v1/checks", tags=["checks"])
 
 CheckId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="The id of a check.")]
-The = Annotated[Service, Depends(service_of)]
+The = Annotated[Service, Depends(the_service)]
 Name = Annotated[str | None, Query(max_length=200)]
 Names = Annotated[list[Annotated[str, Field(max_length=80)]], Query(max_length=50)]
 
