@@ -123,5 +123,10 @@ def _same_origin(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    # The scheme may differ behind a proxy that ends TLS; the host and port that a browser saw may not.
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    if origin is None:
+        return True
+    try:
+        # The scheme may differ behind a proxy that ends TLS; the host and port that a browser saw may not.
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # such as an unclosed bracket
+        return False

@@ -13,6 +13,8 @@ SUFFIXES = (".onnx", ".safetensors")
 
 LONGEST = 200
 _KEPT = 100
+_BYTES = 200
+"""Of a name on disk, without its suffix: file systems take 255 in all."""
 _ODD = re.compile(r"[^\w.+=-]+")
 
 
@@ -32,7 +34,8 @@ def file_name(given: str | None, head: bytes) -> str:
             f"{given!r} is not a file of data only: give {' or '.join(SUFFIXES)}; what can carry code is not taken",
             kind="file-type",
         )
-    plain = _ODD.sub("_", stem).strip("._-")[:_KEPT].strip("._-")
+    plain = _ODD.sub("_", stem).strip("._-")[:_KEPT]
+    plain = plain.encode()[:_BYTES].decode(errors="ignore").strip("._-")
     return f"{plain or 'model'}{kind}"
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Mapping
+
+from pydantic import ValidationError
 
 from initadvisor.report import FORMATS, Report, render
 from initadvisor.rules import Rule
 from initadvisor.service.problems import Problem
 from initadvisor.service.schemas import LayerChange
+
+_log = logging.getLogger("initadvisor.service")
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -38,8 +43,13 @@ def unpack(body: bytes) -> bytes:
 
 
 def load(body: bytes) -> Report:
-    """A stored report."""
-    return Report.model_validate_json(unpack(body))
+    """A stored report; raises Problem where this version cannot read it."""
+    try:
+        return Report.model_validate_json(unpack(body))
+    except (ValidationError, zlib.error) as error:
+        # One of another version, or of a worker that a file took over: the API still gives out what is stored.
+        _log.error("a stored report cannot be read: %s", type(error).__name__)
+        raise Problem(500, "the stored report is none that this version reads", kind="stored") from error
 
 
 def formats() -> tuple[str, ...]:

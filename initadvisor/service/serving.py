@@ -107,6 +107,7 @@ def server(settings: ServiceSettings) -> uvicorn.Server:
 def serve(settings: ServiceSettings) -> None:
     """Serve until a signal ends it."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    os.umask(0o077)  # uploads and reports are nobody else's, wherever the data folder lies
     running = server(settings)
     # Nothing that a request names can then be taken for a file beside the place where the server was started.
     os.chdir(settings.data_dir)

@@ -63,13 +63,19 @@ class Storm:
             if beside:
                 beside.join()
 
-    def killer(self, due: Iterable[tuple[int, str]]) -> Callable[[threading.Event], None]:
-        """Kills of a "worker", the "nursery" or the "server", each once that many jobs are accepted."""
+    def killer(
+        self, due: Iterable[tuple[int, str]], count: Callable[[], int] | None = None
+    ) -> Callable[[threading.Event], None]:
+        """Kills of a "worker", the "nursery" or the "server", each once that many jobs are accepted.
+
+        count: what is counted instead.
+        """
         waiting = sorted(due)
+        reached = count or (lambda: len(self.accepted))
 
         def kill(over: threading.Event) -> None:
             while waiting and not over.wait(0.01):
-                if len(self.accepted) < waiting[0][0]:
+                if reached() < waiting[0][0]:
                     continue
                 kind = waiting.pop(0)[1]
                 if kind == "server":
@@ -93,11 +99,21 @@ class Storm:
                 return pids[0]
         return None
 
+    def ended(self) -> int:
+        """How many jobs of the server have ended; 0 while it is away."""
+        time.sleep(0.1)
+        try:
+            with self.server.client() as client:
+                counts = (client.get("/v1/checks", params={"status": each, "per_page": 1}).json() for each in ENDED)
+                return sum(int(count["total"]) for count in counts)
+        except httpx.TransportError:
+            return 0
+
     def settled(self, seconds: float) -> dict[str, dict]:
         """Every check of the server once none is open."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            with self.server.client() as client:
+            with contextlib.suppress(httpx.TransportError), self.server.client() as client:
                 if not any(
                     client.get("/v1/checks", params={"status": status}).json()["total"]
                     for status in ("queued", "running")

@@ -127,6 +127,8 @@ def test_bombs_are_not_unpacked(server: ServerHere) -> None:
         ("<script>alert(1)<.onnx", "script_alert_1.onnx"),
         ("x" * 190 + ".onnx", "x" * 100 + ".onnx"),
         ("Ünïcode.SAFETENSORS", "Ünïcode.safetensors"),
+        ("漢" * 190 + ".onnx", "漢" * 66 + ".onnx"),
+        ("𝔵" * 99 + ".safetensors", "𝔵" * 50 + ".safetensors"),
     ],
 )
 def test_names_of_files_are_one_plain_component(server: ServerHere, given: str, stored: str) -> None:
@@ -312,6 +314,8 @@ def test_only_its_own_names_are_answered(guarded: ServerHere, host: str, status:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "http://127.0.0.1:x]@["},
         {"origin": "http://127.0.0.1:1"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},

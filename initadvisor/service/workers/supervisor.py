@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from initadvisor.report.escape import visible
 from initadvisor.service.folders import Folders
 from initadvisor.service.measures import Measures
 from initadvisor.service.settings import ServiceSettings
@@ -233,6 +234,7 @@ def _read(folder: Path, limit: int) -> tuple[Outcome, bytes | None]:
 
 def _tail(log: Path) -> str:
     try:
-        return log.read_bytes()[-2000:].decode(errors="backslashreplace")
+        lines = log.read_bytes()[-2000:].decode(errors="backslashreplace").splitlines()
     except OSError:
         return ""
+    return "\n".join(visible(line) for line in lines)  # names of a model can be among it, for whoever reads this log
