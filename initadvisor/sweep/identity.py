@@ -72,8 +72,15 @@ def _beside(path: Path) -> list[Path]:
     """Files that may hold the model's weights: external data of ONNX, shards of an index."""
     if path.suffix not in (".onnx", ".textproto", ".json"):
         return []
-    found = (file for file in path.parent.iterdir() if file.name.startswith(path.name) or file.suffix in _BESIDE)
-    return sorted(file for file in found if file != path and file.is_file())
+    return sorted(file for file in path.parent.iterdir() if _may_belong(file, path) and file.is_file())
+
+
+def _may_belong(file: Path, model: Path) -> bool:
+    """Whether a file carries the model's name, or has the suffix of weights and carries no other model's name."""
+    if file.name.startswith(model.name):
+        return file != model
+    owner, onnx, _ = file.name.partition(".onnx")
+    return file.suffix in _BESIDE and not (onnx and (model.parent / f"{owner}{onnx}").exists())
 
 
 def _sources(folder: Path, module: str) -> list[Path]:

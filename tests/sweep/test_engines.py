@@ -1,0 +1,141 @@
+"""Both engines keep one contract: a worker that dies costs its own job an attempt, and nobody else anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from initadvisor.engine import CheckSettings
+from initadvisor.errors import UsageError
+from initadvisor.report import Report
+from initadvisor.sweep.job import Done, Engine, Job
+from initadvisor.sweep.local import LocalEngine
+from initadvisor.sweep.ray_engine import RayEngine
+from initadvisor.sweep.run import sweep
+from tests.cli.models import mlp, poisoned
+from tests.service import models
+from tests.service.running import children
+from tests.sweep.jobs import alone, deadly, jobs_for
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Ray with two workers, for all tests of the module: it takes seconds to start."""
+    from initadvisor.sweep.cluster import connected
+
+    with connected(None, 2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("zoo")
+    mlp(folder / "good.onnx", depth=3)
+    mlp(folder / "small.onnx", depth=3, gain=0.1)
+    poisoned(folder / "bad.onnx", depth=3)
+    (folder / "broken.onnx").write_bytes(b"not a model")
+    (folder / "slow.onnx").write_bytes(models.slow())
+    return folder
+
+
+TARGETS = ("slow.onnx", "good.onnx", "small.onnx", "bad.onnx", "broken.onnx", "good.onnx")
+"""The last one is deadly."""
+
+
+class Killing:
+    """Listens to a sweep, and ends the worker of the slow job once, when all others are done."""
+
+    def __init__(self, worker: Callable[[], list[int]]) -> None:
+        self._worker = worker
+        self.ended: list[tuple[str, int]] = []
+        self.killed: list[int] = []
+
+    def __call__(self, job: Job, report: Report, done: Done | None) -> None:
+        assert done is not None
+        self.ended.append((job.target, done.attempts))
+        if len(self.ended) == len(TARGETS) - 1:
+            self.killed = self._worker()
+            for pid in self.killed:
+                os.kill(pid, signal.SIGKILL)
+
+
+def _swept(engine: Engine, zoo: Path, worker: Callable[[], list[int]]) -> list[Report]:
+    """The reports of a sweep with a worker killed in the middle of a job, and one job that nothing survives."""
+    jobs = jobs_for(zoo, *TARGETS)
+    jobs[-1] = deadly(jobs[-1])
+    heard = Killing(worker)
+    reports = sweep(jobs, engine, tell=heard)
+    assert len(heard.killed) == 1
+    assert heard.ended[-1] == ("slow.onnx", 2)
+    assert sorted(heard.ended[:-1]) == [("bad.onnx", 1), ("broken.onnx", 1), ("good.onnx", 1), ("good.onnx", 2),
+                                        ("small.onnx", 1)]  # fmt: skip
+    assert [report.target for report in reports] == list(TARGETS)
+    assert [report.verdict for report in reports[1:5]] == ["clean", "findings", "findings", "not_checked"]
+    lost = reports[-1].error
+    assert lost is not None
+    assert lost.kind == "WorkerLostError"
+    assert lost.message.startswith("good.onnx: tried 2 times, and its ")
+    return reports
+
+
+def _busy_child() -> list[int]:
+    """The process of the pool that works: it is the one left, as each of the others has ended or waits for a job."""
+
+    def ticks(pid: int) -> int:
+        return sum(int(each) for each in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+
+    pool = [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    before = {pid: ticks(pid) for pid in pool}
+    while max(ticks(pid) - before[pid] for pid in pool) < 10:
+        pass
+    return [max(pool, key=lambda pid: ticks(pid) - before[pid])]
+
+
+def _busy_on_ray() -> list[int]:
+    """The Ray worker that runs a job: Ray writes that into its title."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdecimal() and (place / "cmdline").read_bytes().startswith(b"ray::perform"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def local_reports(zoo: Path) -> list[Report]:
+    return _swept(LocalEngine(2, retries=1), zoo, _busy_child)
+
+
+def test_processes_here_give_the_reports_of_a_plain_check(local_reports: list[Report], zoo: Path) -> None:
+    assert local_reports[:5] == [alone(job) for job in jobs_for(zoo, *TARGETS[:5])]
+    lost = local_reports[-1].error
+    assert lost is not None
+    assert "its worker process ended with exit code 3" in lost.message
+    assert not [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_ray_gives_the_reports_of_processes_here(cluster: None, local_reports: list[Report], zoo: Path) -> None:
+    reports = _swept(RayEngine(2, retries=1), zoo, _busy_on_ray)
+    assert reports[:5] == local_reports[:5]
+    assert "its Ray worker was lost (WorkerCrashedError)" in str(reports[-1].error)
+    assert ray.is_initialized()  # a cluster that was there before stays
+
+
+def test_gpus_that_a_cluster_lacks_are_refused_at_once(cluster: None, zoo: Path) -> None:
+    with pytest.raises(UsageError, match="the Ray cluster has 0"):
+        list(RayEngine(1, gpus=1).run(jobs_for(zoo, "good.onnx")))
+
+
+def test_settings_reach_the_workers(zoo: Path) -> None:
+    jobs = jobs_for(zoo, "bad.onnx", select=("IA001",), params={"IA101.low": 0.2})
+    assert jobs[0].settings == CheckSettings(select=("IA001",), params={"IA101.low": 0.2})
+    [report] = sweep(jobs, LocalEngine(1))
+    assert report == alone(jobs[0])
+    assert {finding.rule for finding in report.findings} == {"IA001"}
