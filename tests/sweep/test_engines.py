@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from initadvisor.sweep.ray_engine import RayEngine
 from initadvisor.sweep.run import sweep
 from tests.cli.models import mlp, poisoned
 from tests.service import models
-from tests.service.running import children
+from tests.service.running import ServerHere, children, ended, give
 from tests.sweep.jobs import alone, deadly, jobs_for
 
 
@@ -98,13 +100,15 @@ def _busy_child() -> list[int]:
 
 def _busy_on_ray() -> list[int]:
     """The Ray worker that runs a job: Ray writes that into its title."""
+    return _titled(b"ray::perform")
+
+
+def _titled(title: bytes) -> list[int]:
     found = []
     for place in Path("/proc").iterdir():
-        try:
-            if place.name.isdecimal() and (place / "cmdline").read_bytes().startswith(b"ray::perform"):
+        with contextlib.suppress(OSError):
+            if place.name.isdecimal() and (place / "cmdline").read_bytes().startswith(title):
                 found.append(int(place.name))
-        except OSError:
-            continue
     return found
 
 
@@ -139,3 +143,51 @@ def test_settings_reach_the_workers(zoo: Path) -> None:
     [report] = sweep(jobs, LocalEngine(1))
     assert report == alone(jobs[0])
     assert {finding.rule for finding in report.findings} == {"IA001"}
+
+
+def test_the_service_runs_its_jobs_on_ray_and_a_killed_one_again(cluster: None, tmp_path: Path) -> None:
+    server = ServerHere(tmp_path / "data", workers=1, engine="ray").start()
+    try:
+        with server.client() as client:
+            check = give(client, models.slow(), file="slow.onnx")
+            worker = _standing_in(tmp_path / "data")
+            limit = f"Max address space         {(4 << 30) + len(models.slow())}"
+            _until(lambda: limit in Path(f"/proc/{worker}/limits").read_text())
+            os.kill(worker, signal.SIGKILL)
+            again = ended(client, check["id"])
+            assert (again["status"], again["attempt"]) == ("done", 2)
+            (ward,) = _titled(b"ray::Ward")
+            check = give(client, models.slow(), file="slow.onnx")
+            orphan = _standing_in(tmp_path / "data")
+            os.kill(ward, signal.SIGKILL)
+            _until(lambda: not Path(f"/proc/{orphan}/cwd").exists())
+            again = ended(client, check["id"])
+            assert (again["status"], again["attempt"]) == ("done", 2)
+            assert client.get(f"/v1/checks/{check['id']}/report").json()["target"] == "slow.onnx"
+            check = give(client, models.slow(), file="slow.onnx")
+            cancelled = _standing_in(tmp_path / "data")
+            client.post(f"/v1/checks/{check['id']}/cancel")
+            _until(lambda: not Path(f"/proc/{cancelled}/cwd").exists())
+            assert ended(client, check["id"])["status"] == "cancelled"
+        assert not list((tmp_path / "data" / "jobs").iterdir())
+    finally:
+        server.stop()
+
+
+def _standing_in(folder: Path) -> int:
+    """The process whose working folder is an upload of the server, once there is one."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        for place in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if place.name.isdecimal() and (place / "cwd").readlink().is_relative_to(folder / "jobs"):
+                    return int(place.name)
+        time.sleep(0.02)
+    raise AssertionError("no worker was started")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)

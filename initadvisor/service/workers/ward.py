@@ -37,7 +37,8 @@ class Ward:
     async def do(self, job: Job) -> Ended | None:
         """Run a job; None where the nursery was killed under it."""
         await self._nurse.ready.wait()
-        end = self._ends[job.key] = asyncio.get_running_loop().create_future()
+        end: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
+        self._ends[job.key] = end
         try:
             self._nurse.start(job)
         except ConnectionError:
