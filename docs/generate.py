@@ -35,6 +35,7 @@ NAV: list[tuple[str, str]] = [
     ("Command line", "cli.md"),
     ("Configuration", "configuration.md"),
     ("Integrations", "integrations.md"),
+    ("Many models", "sweeps.md"),
     ("Service", "service.md"),
     ("Probe", "probe.md"),
     ("Report format", "report.md"),

@@ -46,6 +46,11 @@ def maker(name: str) -> Callable[[], Any]:
     try:
         cached = transformers.AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=False)
     except Exception as error:
+        if "/" in name:
+            raise NotFoundError(
+                f"the configuration of {name!r} is not in the local cache, and nothing is downloaded",
+                hint=f'fetch it first: "hf download {name} config.json"; or give a config file',
+            ) from error
         known = [*transformers.CONFIG_MAPPING, *(n for n in dir(transformers) if n.startswith(name[:4]))]
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "nothing is downloaded: give a config file"
