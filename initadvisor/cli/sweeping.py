@@ -122,7 +122,10 @@ def _opened(path: Path | None) -> Iterator[SweepFile | None]:
 
 def engine_of(options: Mapping[str, Any]) -> Engine:
     """The engine that the options name; raises UsageError or MissingExtraError."""
-    jobs, retries, gpus = options["jobs"], options["retries"], options["gpus_per_job"] or 0.0
+    jobs, retries, gpus = options["jobs"], options["retries"], options["gpus_per_job"]
+    if gpus is None:
+        # A worker sees no GPU but those that it declares.
+        gpus = 1.0 if str(options.get("device")).startswith("cuda") else 0.0
     if options["engine"] == "ray":
         from initadvisor.sweep.cluster import ray_module
         from initadvisor.sweep.ray_engine import RayEngine

@@ -84,6 +84,7 @@ def test_factories_modules_and_nested_names(project: Path, name: str, capsys: py
         ("torchvision:resnet5", NotFoundError, "resnet50"),
         ("timm:resnet_50", NotFoundError, "resnet50"),
         ("hf:LlamaForCausalML", NotFoundError, "LlamaForCausalLM"),
+        ("hf:nobody/nothing", NotFoundError, r"nothing is downloaded \(fetch it first: \"hf download nobody/nothing"),
         ("timm:", NotFoundError, "nothing after the colon"),
     ],
 )
