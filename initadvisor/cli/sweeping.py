@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,12 @@ _OPTIONS = (
         show_default=True,
         help="Further attempts at a target whose process died.",
     ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0.0, min_open=True),
+        metavar="SECONDS",
+        help="End a target's process and go on to the next after this long.  [default: never]",
+    ),
     click.option("--ray-address", metavar="ADDRESS", help="A Ray cluster that runs.  [default: one of its own, here]"),
     click.option(
         "--gpus-per-job", type=click.FloatRange(min=0.0), metavar="N", help="GPUs of each process; 0.5 shares one."
@@ -60,7 +68,7 @@ def wanted(options: Mapping[str, Any]) -> bool:
     """Whether targets are to run in processes of their own."""
     if options["engine"] != "ray" and options["ray_address"]:
         raise UsageError("--ray-address is for --engine ray")
-    names = ("engine", "jobs", "resume", "gpus_per_job")
+    names = ("engine", "jobs", "resume", "timeout", "gpus_per_job")
     return any(options[name] is not None for name in names)
 
 
@@ -102,7 +110,9 @@ def swept(
     with _opened(options["resume"]) as file:
         teller = _Teller(len(jobs), quiet=options["quiet"], debug=session.debug)
         try:
-            return sweep(jobs, engine_of(options), file, teller)
+            # Ray prints what happens to its workers; stdout is for data.
+            with contextlib.redirect_stdout(sys.stderr):
+                return sweep(jobs, engine_of(options), file, teller)
         except KeyboardInterrupt:
             where = "; the same command goes on from there" if file is not None else "; --resume would have kept them"
             click.echo(f"interrupted: {teller.done} of {len(jobs)} are done{where}", err=True)
@@ -122,6 +132,7 @@ def _opened(path: Path | None) -> Iterator[SweepFile | None]:
 
 def engine_of(options: Mapping[str, Any]) -> Engine:
     """The engine that the options name; raises UsageError or MissingExtraError."""
+    seconds = options["timeout"] or math.inf
     jobs, retries, gpus = options["jobs"], options["retries"], options["gpus_per_job"]
     if gpus is None:
         # A worker sees no GPU but those that it declares.
@@ -131,10 +142,10 @@ def engine_of(options: Mapping[str, Any]) -> Engine:
         from initadvisor.sweep.ray_engine import RayEngine
 
         ray_module()
-        return RayEngine(jobs, retries, address=options["ray_address"], gpus=gpus)
+        return RayEngine(jobs, retries, seconds=seconds, address=options["ray_address"], gpus=gpus)
     from initadvisor.sweep.local import LocalEngine
 
-    return LocalEngine(jobs or cores(), retries, gpus)
+    return LocalEngine(jobs or cores(), retries, seconds=seconds, gpus=gpus)
 
 
 def cores() -> int:

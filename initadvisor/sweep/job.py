@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -62,21 +63,28 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class Attempt:
-    """A job that is about to be started for the n-th time."""
+    """A job that is started for the n-th time. deadline: on the monotonic clock; late: it was ended for passing it."""
 
     job: Job
     number: int = 1
+    deadline: float = math.inf
+    late: bool = False
+
+
+LOOK_SECONDS = 1.0
+"""How often an engine looks at jobs that say nothing: their time may be over, or their worker gone without a word."""
+
+_LOST = "out of memory, or a crash in native code: fewer --jobs leave each of them more memory"
+_LATE = "--timeout gives each target longer"
 
 
 def given_up(attempt: Attempt, why: str) -> Done:
-    """The end of a job whose worker died once too often; `why` says how it died."""
+    """The end of a job whose worker died once too often, or took too long; `why` says what happened."""
     from initadvisor.engine.results import report_of_failure
     from initadvisor.errors import WorkerLostError
 
     times = "once" if attempt.number == 1 else f"{attempt.number} times"
-    error = WorkerLostError(
-        f"{attempt.job.target}: tried {times}, and {why}",
-        hint="out of memory, or a crash in native code: fewer --jobs leave each of them more memory",
-    )
+    why = "it was not done in time and was ended" if attempt.late else why
+    error = WorkerLostError(f"{attempt.job.target}: tried {times}, and {why}", hint=_LATE if attempt.late else _LOST)
     report = report_of_failure(attempt.job.target, error, attempt.job.digest)
     return Done(number=attempt.job.number, outcome=Outcome(report=report.model_dump_json()), attempts=attempt.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -11,13 +12,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from time import monotonic
 
 from initadvisor.errors import UsageError
 from initadvisor.sweep.devices import places, visible
-from initadvisor.sweep.job import Attempt, Done, Job, Outcome, given_up
+from initadvisor.sweep.job import LOOK_SECONDS, Attempt, Done, Job, Outcome, given_up
 
-LOOK_SECONDS = 1.0
-"""How often workers are looked at whose pipe says nothing: what they have started may hold it open after their end."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -37,16 +37,18 @@ class _Worker:
 class LocalEngine:
     """A pool of processes of its own.
 
-    jobs: processes at a time. retries: further attempts at a job whose worker died. gpus: of each process, a whole
+    jobs: processes at a time. retries: further attempts at a job whose worker died. seconds: after which a job is
+    ended and given up. gpus: of each process, a whole
     number or a part of one; none are seen where it is 0. Raises UsageError where the machine has fewer.
     """
 
-    def __init__(self, jobs: int, retries: int = 2, gpus: float = 0.0) -> None:
+    def __init__(self, jobs: int, retries: int = 2, *, seconds: float = math.inf, gpus: float = 0.0) -> None:
         self._devices = places(gpus, visible() if gpus else ()) if gpus else [""] * jobs
         if not self._devices:
             raise UsageError(f"this machine has fewer than {gpus:g} GPUs", hint="--gpus-per-job is per process")
         self._jobs = min(jobs, len(self._devices))
         self._retries = retries
+        self._seconds = seconds
         self._workers: dict[int, _Worker] = {}
 
     def run(self, jobs: Sequence[Job]) -> Generator[Done, None, None]:
@@ -79,6 +81,7 @@ class LocalEngine:
                     worker = self._workers[place] = self._started(place)
                 else:
                     worker.attempt = queue.popleft()
+                    worker.attempt.deadline = monotonic() + self._seconds
 
     def _started(self, place: int) -> _Worker:
         context = multiprocessing.get_context("spawn")
@@ -89,9 +92,16 @@ class LocalEngine:
         return _Worker(process, mine, place)
 
     def _heard(self) -> list[_Worker]:
-        """The workers that have something to say, or died."""
+        """The workers that have something to say, or died, or were ended for being late."""
         busy = [worker for worker in self._workers.values() if worker.attempt is not None]
         ready = wait([worker.pipe for worker in busy], LOOK_SECONDS)
+        for worker in busy:
+            assert worker.attempt is not None
+            if worker.pipe not in ready and monotonic() > worker.attempt.deadline:
+                worker.attempt.late = True
+                worker.process.kill()
+                worker.process.join()
+        # What a worker has started may hold its pipe open after its end.
         return [worker for worker in busy if worker.pipe in ready or not worker.process.is_alive()]
 
     def _end_of(self, worker: _Worker, queue: deque[Attempt]) -> Done | None:
@@ -104,7 +114,7 @@ class LocalEngine:
         except (EOFError, OSError):
             worker.end()
             del self._workers[worker.place]
-            if attempt.number <= self._retries:
+            if attempt.number <= self._retries and not attempt.late:
                 queue.append(Attempt(attempt.job, attempt.number + 1))
                 return None
             return given_up(attempt, f"its worker process {_how(worker.process.exitcode)}")

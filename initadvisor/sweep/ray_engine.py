@@ -6,11 +6,12 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Generator, Sequence
+from time import monotonic
 from typing import Any
 
 from initadvisor.errors import UsageError
 from initadvisor.sweep.cluster import connected
-from initadvisor.sweep.job import Attempt, Done, Job, Outcome, given_up
+from initadvisor.sweep.job import LOOK_SECONDS, Attempt, Done, Job, Outcome, given_up
 from initadvisor.sweep.perform import perform
 
 
@@ -18,14 +19,22 @@ class RayEngine:
     """A core a job, and the GPUs that it declares.
 
     jobs: at a time; None for as many as the cluster has cores for. retries: further attempts at a job whose worker or
-    node died. address: see `connected`. gpus: of each job, a whole number or a part of one.
+    node died. seconds: after which a job is ended and given up. address: see `connected`. gpus: of each job, a whole
+    number or a part of one.
     """
 
     def __init__(
-        self, jobs: int | None = None, retries: int = 2, *, address: str | None = None, gpus: float = 0.0
+        self,
+        jobs: int | None = None,
+        retries: int = 2,
+        *,
+        seconds: float = math.inf,
+        address: str | None = None,
+        gpus: float = 0.0,
     ) -> None:
         self._jobs = jobs
         self._retries = retries
+        self._seconds = seconds
         self._address = address
         self._gpus = gpus
 
@@ -41,8 +50,13 @@ class RayEngine:
                 while queue or flying:
                     while queue and len(flying) < width:
                         attempt = queue.popleft()
+                        attempt.deadline = monotonic() + self._seconds
                         flying[start(attempt.job)] = attempt
-                    landed, _ = ray.wait(list(flying), num_returns=1)
+                    landed, aloft = ray.wait(list(flying), num_returns=1, timeout=LOOK_SECONDS)
+                    for place in aloft:
+                        if monotonic() > flying[place].deadline and not flying[place].late:
+                            flying[place].late = True
+                            ray.cancel(place, force=True)
                     for place in landed:
                         done = self._end_of(ray, place, flying.pop(place), queue)
                         if done is not None:
@@ -73,7 +87,7 @@ class RayEngine:
                 hint="install the same version of initadvisor, with its extras, on every node",
             ) from error
         except ray.exceptions.RayError as error:
-            if attempt.number <= self._retries:
+            if attempt.number <= self._retries and not attempt.late:
                 queue.append(Attempt(attempt.job, attempt.number + 1))
                 return None
             return given_up(attempt, f"its Ray worker was lost ({type(error).__name__})")

@@ -21,6 +21,22 @@ class Deadly:
         return os._exit, (3,)
 
 
+class Holding:
+    """Holds up the process that unpickles it until a file is there; writes down its id before."""
+
+    def __init__(self, pids: Path, release: Path) -> None:
+        self._code = f"""
+import os, time
+with open({str(pids)!r}, "a") as file:
+    file.write(str(os.getpid()) + chr(10))
+while not os.path.exists({str(release)!r}):
+    time.sleep(0.01)
+"""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, (self._code,)
+
+
 def jobs_for(folder: Path, *targets: str, **settings: Any) -> list[Job]:
     """A job for each target, numbered."""
     chosen = CheckSettings(**settings)
@@ -31,9 +47,9 @@ def jobs_for(folder: Path, *targets: str, **settings: Any) -> list[Job]:
     ]
 
 
-def deadly(job: Job) -> Job:
-    """The same job, which no worker survives."""
-    return replace(job, probe={"deadly": Deadly()})
+def burdened(job: Job, burden: Deadly | Holding) -> Job:
+    """The same job, with something in it that a worker finds when it takes the job up."""
+    return replace(job, probe={"burden": burden})
 
 
 class OneByOne:

@@ -22,7 +22,7 @@ from initadvisor.sweep.run import sweep
 from tests.cli.models import mlp, poisoned
 from tests.service import models
 from tests.service.running import ServerHere, children, ended, give
-from tests.sweep.jobs import alone, deadly, jobs_for
+from tests.sweep.jobs import Deadly, Holding, alone, burdened, jobs_for
 
 
 @pytest.fixture(scope="module")
@@ -41,43 +41,35 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mlp(folder / "small.onnx", depth=3, gain=0.1)
     poisoned(folder / "bad.onnx", depth=3)
     (folder / "broken.onnx").write_bytes(b"not a model")
-    (folder / "slow.onnx").write_bytes(models.slow())
     return folder
 
 
-TARGETS = ("slow.onnx", "good.onnx", "small.onnx", "bad.onnx", "broken.onnx", "good.onnx")
-"""The last one is deadly."""
+TARGETS = ("good.onnx", "small.onnx", "bad.onnx", "broken.onnx", "good.onnx")
+"""The first one waits until its worker is killed and runs at the second attempt; no worker survives the last one."""
 
 
-class Killing:
-    """Listens to a sweep, and ends the worker of the slow job once, when all others are done."""
-
-    def __init__(self, worker: Callable[[], list[int]]) -> None:
-        self._worker = worker
-        self.ended: list[tuple[str, int]] = []
-        self.killed: list[int] = []
-
-    def __call__(self, job: Job, report: Report, done: Done | None) -> None:
-        assert done is not None
-        self.ended.append((job.target, done.attempts))
-        if len(self.ended) == len(TARGETS) - 1:
-            self.killed = self._worker()
-            for pid in self.killed:
-                os.kill(pid, signal.SIGKILL)
-
-
-def _swept(engine: Engine, zoo: Path, worker: Callable[[], list[int]]) -> list[Report]:
+def _swept(engine: Engine, zoo: Path, folder: Path) -> list[Report]:
     """The reports of a sweep with a worker killed in the middle of a job, and one job that nothing survives."""
+    pids, release = folder / "pids", folder / "release"
     jobs = jobs_for(zoo, *TARGETS)
-    jobs[-1] = deadly(jobs[-1])
-    heard = Killing(worker)
+    jobs[0] = burdened(jobs[0], Holding(pids, release))
+    jobs[-1] = burdened(jobs[-1], Deadly())
+    ended: list[tuple[int, int]] = []
+
+    def heard(job: Job, report: Report, done: Done | None) -> None:
+        assert done is not None
+        ended.append((job.number, done.attempts))
+        if len(ended) == len(TARGETS) - 1:
+            (pid,) = pids.read_text().split()
+            release.touch()
+            os.kill(int(pid), signal.SIGKILL)
+
+    release.unlink(missing_ok=True)
     reports = sweep(jobs, engine, tell=heard)
-    assert len(heard.killed) == 1
-    assert heard.ended[-1] == ("slow.onnx", 2)
-    assert sorted(heard.ended[:-1]) == [("bad.onnx", 1), ("broken.onnx", 1), ("good.onnx", 1), ("good.onnx", 2),
-                                        ("small.onnx", 1)]  # fmt: skip
+    assert (sorted(ended[:-1]), ended[-1]) == ([(1, 1), (2, 1), (3, 1), (4, 2)], (0, 2))
+    assert len(set(pids.read_text().split())) == 2
     assert [report.target for report in reports] == list(TARGETS)
-    assert [report.verdict for report in reports[1:5]] == ["clean", "findings", "findings", "not_checked"]
+    assert [report.verdict for report in reports] == ["clean", "findings", "findings", "not_checked", "not_checked"]
     lost = reports[-1].error
     assert lost is not None
     assert lost.kind == "WorkerLostError"
@@ -85,53 +77,40 @@ def _swept(engine: Engine, zoo: Path, worker: Callable[[], list[int]]) -> list[R
     return reports
 
 
-def _busy_child() -> list[int]:
-    """The process of the pool that works: it is the one left, as each of the others has ended or waits for a job."""
-
-    def ticks(pid: int) -> int:
-        return sum(int(each) for each in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
-
-    pool = [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    before = {pid: ticks(pid) for pid in pool}
-    while max(ticks(pid) - before[pid] for pid in pool) < 10:
-        pass
-    return [max(pool, key=lambda pid: ticks(pid) - before[pid])]
-
-
-def _busy_on_ray() -> list[int]:
-    """The Ray worker that runs a job: Ray writes that into its title."""
-    return _titled(b"ray::perform")
-
-
-def _titled(title: bytes) -> list[int]:
-    found = []
-    for place in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if place.name.isdecimal() and (place / "cmdline").read_bytes().startswith(title):
-                found.append(int(place.name))
-    return found
-
-
 @pytest.fixture(scope="module")
-def local_reports(zoo: Path) -> list[Report]:
-    return _swept(LocalEngine(2, retries=1), zoo, _busy_child)
+def local_reports(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Report]:
+    return _swept(LocalEngine(2, retries=1), zoo, tmp_path_factory.mktemp("local"))
 
 
 def test_processes_here_give_the_reports_of_a_plain_check(local_reports: list[Report], zoo: Path) -> None:
-    assert local_reports[:5] == [alone(job) for job in jobs_for(zoo, *TARGETS[:5])]
+    assert local_reports[:4] == [alone(job) for job in jobs_for(zoo, *TARGETS[:4])]
     lost = local_reports[-1].error
     assert lost is not None
     assert "its worker process ended with exit code 3" in lost.message
     assert not [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_ray_gives_the_reports_of_processes_here(cluster: None, local_reports: list[Report], zoo: Path) -> None:
-    reports = _swept(RayEngine(2, retries=1), zoo, _busy_on_ray)
-    assert reports[:5] == local_reports[:5]
+def test_ray_gives_the_reports_of_processes_here(
+    cluster: None, local_reports: list[Report], zoo: Path, tmp_path: Path
+) -> None:
+    reports = _swept(RayEngine(2, retries=1), zoo, tmp_path)
+    assert reports[:4] == local_reports[:4]
     assert "its Ray worker was lost (WorkerCrashedError)" in str(reports[-1].error)
+    hanging = burdened(jobs_for(zoo, "good.onnx")[0], Holding(tmp_path / "pids", tmp_path / "never"))
+    [late] = sweep([hanging], RayEngine(1, seconds=1.0))
+    assert "it was not done in time and was ended" in str(late.error)
     with pytest.raises(UsageError, match="the Ray cluster has 0"):
         list(RayEngine(1, gpus=1).run(jobs_for(zoo, "good.onnx")))
     assert ray.is_initialized()  # a cluster that was there before stays
+
+
+def test_a_job_that_hangs_is_ended_and_the_next_one_runs(zoo: Path, tmp_path: Path) -> None:
+    jobs = jobs_for(zoo, "good.onnx", "good.onnx")
+    jobs[0] = burdened(jobs[0], Holding(tmp_path / "pids", tmp_path / "never"))
+    late, fine = sweep(jobs, LocalEngine(1, seconds=8.0))
+    assert late.error is not None
+    assert late.error.message.startswith("good.onnx: tried once, and it was not done in time and was ended (--timeout")
+    assert fine == alone(jobs[1])
 
 
 def test_settings_reach_the_workers(zoo: Path) -> None:
@@ -153,10 +132,9 @@ def test_the_service_runs_its_jobs_on_ray_and_a_killed_one_again(cluster: None, 
             os.kill(worker, signal.SIGKILL)
             again = ended(client, check["id"])
             assert (again["status"], again["attempt"]) == ("done", 2)
-            (ward,) = _titled(b"ray::Ward")
             check = give(client, models.slow(), file="slow.onnx")
             orphan = _standing_in(tmp_path / "data")
-            os.kill(ward, signal.SIGKILL)
+            os.kill(_parent(_parent(orphan)), signal.SIGKILL)  # the nursery's: the Ray worker
             _until(lambda: not Path(f"/proc/{orphan}/cwd").exists())
             again = ended(client, check["id"])
             assert (again["status"], again["attempt"]) == ("done", 2)
@@ -181,6 +159,10 @@ def _standing_in(folder: Path) -> int:
                     return int(place.name)
         time.sleep(0.02)
     raise AssertionError("no worker was started")
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _until(holds: Callable[[], bool]) -> None:
