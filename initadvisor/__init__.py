@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
     from initadvisor.engine.data import check_data
+    from initadvisor.engine.loading_weights import load_pretrained
+    from initadvisor.engine.pretrained import pretrained_weights
     from initadvisor.engine.probing import probe
     from initadvisor.errors import InitAdvisorError
     from initadvisor.frontends.markers import suppress
@@ -49,6 +51,8 @@ __all__ = [
     "check_data",
     "compare",
     "convert_norms",
+    "load_pretrained",
+    "pretrained_weights",
     "probe",
     "suppress",
     "watch",
@@ -66,6 +70,8 @@ _HOMES = {
     "check_data": "initadvisor.engine.data",
     "watch": "initadvisor.integrations.watching",
     "convert_norms": "initadvisor.apply.norms",
+    "load_pretrained": "initadvisor.engine.loading_weights",
+    "pretrained_weights": "initadvisor.engine.pretrained",
 }
 
 

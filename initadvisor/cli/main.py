@@ -25,6 +25,7 @@ _COMMANDS = {
     "data": ("initadvisor.cli.data", "data", "Check what a model is fed: arrays, images, a loader."),
     "advise": ("initadvisor.cli.advise", "advise", "Say what each parameter should be drawn from, and why."),
     "fix": ("initadvisor.cli.fix", "fix", "Draw the weights anew, as advised, into a new file."),
+    "pretrained": ("initadvisor.cli.pretrained", "pretrained", "Say which weights exist for a model; load some."),
     "compare": ("initadvisor.cli.compare", "compare", "Train from several initializations side by side."),
     "baseline": ("initadvisor.cli.baseline", "baseline", "Keep a file of the findings that are known already."),
     "rule": ("initadvisor.cli.rule", "rule", "List, explain, test and start rules."),

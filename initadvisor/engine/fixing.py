@@ -152,26 +152,34 @@ class Reference:
 
     def write(self, plan: Plan, graph: Graph, file: Path) -> Sequence[str]:
         """Apply the plan to the module and save every entry of its state dict, tied ones under each name."""
-        import torch
-
-        try:
-            from safetensors.torch import save_file
-        except ImportError as error:
-            raise MissingExtraError("writing a .safetensors file", "torch") from error
         from initadvisor.apply.torch_module import apply
 
         apply(self.subject, plan)
-        entries = self.subject.state_dict()
-        odd = [name for name, value in entries.items() if not isinstance(value, torch.Tensor)]
-        if odd:
-            raise UsageError(
-                f"the state dict of {self.name} holds {odd[0]!r}, which is no tensor",
-                hint="use initadvisor.apply(model, plan) in your code, and save the model your own way",
-            )
-        # Shared storage is refused by the format: each name gets elements of its own.
-        tensors = {name: value.detach().clone().contiguous() for name, value in entries.items()}
-        _whole(file, lambda part: save_file(tensors, part, metadata={"format": "pt"}))
+        save_state(self.subject, self.name, file)
         return ()
+
+
+def save_state(module: torch.nn.Module, name: str, file: Path) -> None:
+    """Write the state dict of a module to a .safetensors file, there as a whole or not at all.
+
+    Raises UsageError for an entry that is no tensor, MissingExtraError without safetensors.
+    """
+    import torch
+
+    try:
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise MissingExtraError("writing a .safetensors file", "torch") from error
+    entries = module.state_dict()
+    odd = [key for key, value in entries.items() if not isinstance(value, torch.Tensor)]
+    if odd:
+        raise UsageError(
+            f"the state dict of {name} holds {odd[0]!r}, which is no tensor",
+            hint="change the model in your code, and save it your own way",
+        )
+    # Shared storage is refused by the format: each name gets elements of its own.
+    tensors = {key: value.detach().clone().contiguous() for key, value in entries.items()}
+    _whole(file, lambda part: save_file(tensors, part, metadata={"format": "pt"}))
 
 
 def _whole(file: Path, save: Any) -> None:
