@@ -19,6 +19,7 @@ from initadvisor.analysis.fingerprint import Place, fingerprint, settle
 from initadvisor.analysis.fingerprint.evidence import SAMPLE, gather
 from initadvisor.analysis.places import places
 from initadvisor.analysis.tensors.duplicates import copies, duplicate_rows
+from initadvisor.analysis.tensors.levels import even_levels
 from initadvisor.analysis.tensors.mirrored import MIRRORED, is_mirrored
 from initadvisor.analysis.tensors.moments import MAX_KEPT_LINES, Moments, finish, read_segment
 from initadvisor.analysis.tensors.rows import RowView, row_axes, row_view
@@ -139,6 +140,7 @@ def _facts(task: _Task, moments: Moments) -> tuple[TensorFacts, tuple[object, ..
     signature = (moments.low, moments.high, zlib.crc32(np.ascontiguousarray(sample[:4096]).tobytes()), facts.constant)
     if not parameter.is_float:
         return facts, signature
+    facts.levels = even_levels(evidence.lines) if len(parameter.shape) > 1 else 0
     if view.rows > 1:
         same = facts.constant
         facts.duplicate_rows = 1 - 1 / view.rows if same else duplicate_rows(source, view, moments.row_keys)

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 @report_options
 @baseline_option
 @unused_option
+@click.option(
+    "--expect",
+    type=click.Choice(("pretrained",)),
+    help="Hold the model to this: pretrained weights everywhere but in the head.",
+)
+@click.option("--classes", type=click.IntRange(min=1), help="Classes of the task, which the head is held against.")
 @click.option("--explain", metavar="LAYER", help="Follow the predicted signal to this layer, and the gradient back.")
 @click.option(
     "--meta", is_flag=True, help="Build the models of references without numbers: quick, for what is known of them."

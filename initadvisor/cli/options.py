@@ -208,6 +208,8 @@ _REPLACING = {
     "baseline": "--baseline",
     "fail_on_unused": "--fail-on-unused",
     "model_suppressions": "--model-suppressions",
+    "expect": "--expect",
+    "classes": "--classes",
     "preset": "--preset",
     "batch_size": "--batch-size",
     "devices": "--devices",
@@ -241,4 +243,6 @@ def settings_of(settings: Config, options: dict[str, Any]) -> CheckSettings:
         model_suppressions=whole.model_suppressions,
         batch_size=whole.batch_size,
         devices=whole.devices,
+        expect=whole.expect,
+        classes=whole.classes or 0,
     )

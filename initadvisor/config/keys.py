@@ -88,6 +88,10 @@ class CheckKeys(Table):
     strict: StrictBool = Field(False, description="exit with 2 where a selected rule could not be evaluated")
     batch_size: Size | None = Field(None, description="samples of a training step on one device")
     devices: Size | None = Field(None, description="devices that train copies of the model side by side")
+    expect: Literal["pretrained", ""] = Field(
+        "", description='"pretrained" for a model that is meant to hold pretrained weights: rules IA7xx hold it to that'
+    )
+    classes: Size | None = Field(None, description="classes of the task, which the head is held against")
     preset: StrictStr | None = Field(None, description="recipes that advice starts from, such as `gpt`")
     policy: dict[str, Any] = Field(
         default_factory=dict, description='what advice does with parameters by name: `"head.*" = "keep"`'

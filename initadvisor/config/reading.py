@@ -54,22 +54,17 @@ def read(path: Path) -> Config:
     return Config(path=path, targets=targets).over(settings, path.name)
 
 
+_PLAIN = (
+    "select", "ignore", "extend_select", "preview", "fail_on", "strict", "model_suppressions", "expect", "classes",
+    "preset", "batch_size", "devices",
+)  # fmt: skip
+"""The keys whose values are used as they are written."""
+
+
 def _settings(keys: CheckKeys, where: str, origin: str) -> dict[str, Any]:
     """The settings that a table holds, as they are used; those that it does not mention are not among them."""
     given = keys.model_fields_set
-    plain = (
-        "select",
-        "ignore",
-        "extend_select",
-        "preview",
-        "fail_on",
-        "strict",
-        "model_suppressions",
-        "preset",
-        "batch_size",
-        "devices",
-    )
-    settings: dict[str, Any] = {name: getattr(keys, name) for name in plain if name in given}
+    settings: dict[str, Any] = {name: getattr(keys, name) for name in _PLAIN if name in given}
     if "severity" in given:
         settings["severity"] = dict(keys.severity)
     if "params" in given:

@@ -40,6 +40,8 @@ class Config:
     strict: bool = False
     batch_size: int | None = None
     devices: int | None = None
+    expect: str = ""
+    classes: int | None = None
     preset: str | None = None
     policy: tuple[Override, ...] = ()
     input_shapes: tuple[tuple[int, ...], ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from initadvisor.engine.checker import Checker, CheckSettings
 from initadvisor.frontends.options import LoadOptions
@@ -27,6 +27,8 @@ def check(
     allow_pickle: bool = False,
     batch_size: int | None = None,
     devices: int | None = None,
+    expect: Literal["", "pretrained"] = "",
+    classes: int = 0,
     explain: str | None = None,
     details: bool = False,
 ) -> Report:
@@ -38,6 +40,7 @@ def check(
     params: rule parameters, as {"IA101.low": 0.4}.
     input_shape: the shape of the input, or one for each input. example: an example input of a torch module.
     batch_size, devices: of the training to come: samples of a step on one device, and how many devices there are.
+    expect: "pretrained" for a model that is meant to hold pretrained weights. classes: of the task that it is for.
     explain: name of a layer; the report's `explanation` follows the predicted signal to it and the gradient back.
     details: also take histograms of the weights and the flow of operators, which reports with pictures show.
 
@@ -53,6 +56,8 @@ def check(
         load=LoadOptions(input_shapes=input_shapes(input_shape), example=example, allow_pickle=allow_pickle),
         batch_size=batch_size,
         devices=devices,
+        expect=expect,
+        classes=classes,
     )
     return Checker(settings).check(target, explain=explain, details=details)
 

@@ -37,7 +37,8 @@ class CheckSettings:
     batch_size, devices: of the training to come: samples of a step on one device, and how many there are.
     preset, policy: as `initadvisor.advise` takes them; they decide what a report recommends, and no verdict.
     severity: selector -> severity or "off". suppressions: accepted findings. model_suppressions: obey those too that
-    came with the model's file.
+    came with the model's file. expect: "pretrained" where the user says that the model is. classes: of the user's task,
+    0 where nobody said.
     """
 
     select: Sequence[str] = ()
@@ -54,6 +55,8 @@ class CheckSettings:
     model_suppressions: bool = False
     batch_size: int | None = None
     devices: int | None = None
+    expect: str = ""
+    classes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Checker:
         tell = progress or silent
         tell("reading")
         graph = structure.describe(frontends.load(target, load or self.settings.load))
+        graph.summary |= {"expect": self.settings.expect, "classes": self.settings.classes}
         view = look(graph, tell, training=self.training)
         tell("judging")
         return Examination(
@@ -207,6 +211,8 @@ class Checker:
         asked += [accepted, self.settings.model_suppressions] if accepted or self.settings.model_suppressions else []
         training = [self.settings.batch_size, self.settings.devices]
         asked += [training] if any(training) else []
+        said = [self.settings.expect, self.settings.classes]
+        asked += [said] if any(said) else []
         text = json.dumps([rules, options, *asked], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

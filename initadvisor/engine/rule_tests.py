@@ -74,15 +74,16 @@ class Checkers:
             return lambda variables: _look_at_data(checker, variables)
 
         def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
-            report = _trained(checker, variables).check(variables["model"], load=_load_options(variables))
+            report = _asked(checker, variables).check(variables["model"], load=_load_options(variables))
             return report.findings, report.not_evaluated
 
         return check
 
 
-def _trained(checker: Checker, variables: Mapping[str, Any]) -> Checker:
-    """The checker, told of the training to come where an example sets `batch_size` or `devices`."""
-    asked = {name: variables[name] for name in ("batch_size", "devices") if name in variables}
+def _asked(checker: Checker, variables: Mapping[str, Any]) -> Checker:
+    """The checker, told what an example sets of the training to come (`batch_size`) or of the model (`expect`)."""
+    names = ("batch_size", "devices", "expect", "classes")
+    asked = {name: variables[name] for name in names if name in variables}
     return Checker(replace(checker.settings, **asked), checker.known, like=checker) if asked else checker
 
 

@@ -26,6 +26,13 @@ class Bonds:
         self.tensors = tensors
         self.layers = {layer.name: layer for layer in graph.layers}
 
+    @cached_property
+    def gaps(self) -> frozenset[str]:
+        """The layers that are at a random draw in front of trained ones."""
+        from initadvisor.analysis.collect.backbone import gaps
+
+        return frozenset(layer.name for layer in gaps(self))
+
     def weight(self, layer: Layer) -> TensorFacts | None:
         """The facts of a layer's weight."""
         return self.tensors.get(layer.weight) if layer.weight else None

@@ -35,6 +35,7 @@ def layer_facts(bonds: Bonds, layer: Layer) -> LayerFacts:
         "depth": layer.depth,
         "fan_in": layer.fan_in,
         "fan_out": layer.fan_out,
+        "gap": layer.name in bonds.gaps,
         "tied": bool(layer.tied_to) or "tied_fan_in" in layer.attrs,
         "tied_to": layer.tied_to,
         **_shape(bonds, layer),

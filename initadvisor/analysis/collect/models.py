@@ -6,6 +6,7 @@ import math
 from statistics import median
 from typing import Any
 
+from initadvisor.analysis.collect.backbone import averaged, backbone_facts, batch_norms
 from initadvisor.analysis.collect.bonds import Bonds
 from initadvisor.analysis.facts.model import ModelFacts
 from initadvisor.analysis.facts.stretch import ResidualFacts
@@ -29,6 +30,11 @@ def model_facts(bonds: Bonds) -> ModelFacts:
         "parameters": sum(p.size for p in graph.parameters.values() if p.is_float and not p.buffer),
         "layers": len(layers),
         "coverage": graph.coverage.parameters,
+        "expect": summary.get("expect", ""),
+        "classes": summary.get("classes", 0),
+        "averaged": averaged(bonds),
+        "batch_norms": batch_norms(bonds),
+        "backbone": backbone_facts(bonds),
         **_draws(bonds, layers),
     }
     if graph.edges:

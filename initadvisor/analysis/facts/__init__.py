@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from initadvisor.analysis.facts.backbone import BackboneFacts
 from initadvisor.analysis.facts.data import ExpectedFacts, InputFacts, LabelFacts
 from initadvisor.analysis.facts.layer import LayerFacts
 from initadvisor.analysis.facts.model import ModelFacts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCOPES",
+    "BackboneFacts",
     "DrawFacts",
     "ExpectedFacts",
     "InputFacts",

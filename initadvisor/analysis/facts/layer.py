@@ -100,6 +100,7 @@ class LayerFacts(BaseModel):
         "Whether the units of every layer before it are copies: equal rows, not all zero, and equal biases"
     )
     constant_run: int | None = measure("Layers in a row up to this one whose weights are one non-zero number", "layers")
+    gap: bool | None = measure("Whether the weight is at a random draw in front of trained layers")
     adapts: str | None = measure('Layer that a low-rank pair is added to, "" for none')
 
     # Ties

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from initadvisor.analysis.facts.backbone import BackboneFacts
 from initadvisor.analysis.facts.measure import measure
 from initadvisor.analysis.facts.probe import ModelProbeFacts
 from initadvisor.analysis.facts.signal import ModelSignalFacts
@@ -49,6 +50,12 @@ class ModelFacts(BaseModel):
 
     fresh: float | None = measure("Share of the drawn weights that look like a random draw", "1")
     trained_share: float | None = measure("Share of the elements of matrix weights that look trained", "1")
+
+    expect: str | None = measure('What the user says that the model is: pretrained, or "" for nothing')
+    classes: int | None = measure("Classes of the user's task, 0 where nobody said", "classes")
+    averaged: int | None = measure("Models that the weights are an average of (n_averaged), 0 for none", "models")
+    batch_norms: int | None = measure("Batch norms with running statistics", "layers")
+    backbone: BackboneFacts | None = measure("The part that pretrained weights are for")
 
     has_norm: bool | None = measure("Whether any normalization layer is there")
     has_residual: bool | None = measure("Whether any residual add is there")

@@ -82,6 +82,11 @@ class TensorFacts(BaseModel):
     mirrored: bool | None = measure(
         "Whether it is a matrix whose rows or columns come in pairs of opposite sign (looks-linear)"
     )
+    levels: int | None = measure(
+        "Evenly spaced values that each row is made of, the most of any row looked at; 0 for more than 256 or another "
+        "spacing",
+        "1",
+    )
     row_std_spread: float | None = measure(
         "95th over 5th percentile of the standard deviation within each output row or filter", "1"
     )
