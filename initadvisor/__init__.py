@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initadvisor.apply.meta import meta_start
     from initadvisor.apply.norms import convert_norms
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
@@ -53,6 +54,7 @@ __all__ = [
     "convert_norms",
     "load_pretrained",
     "pretrained_weights",
+    "meta_start",
     "probe",
     "suppress",
     "watch",
@@ -72,6 +74,7 @@ _HOMES = {
     "convert_norms": "initadvisor.apply.norms",
     "load_pretrained": "initadvisor.engine.loading_weights",
     "pretrained_weights": "initadvisor.engine.pretrained",
+    "meta_start": "initadvisor.apply.meta",
 }
 
 
