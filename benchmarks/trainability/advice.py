@@ -16,7 +16,15 @@ TARGET_UPDATE = 1e-3
 
 RATE = ("the rate", "its rate", "learning rate")
 INPUT = ("scale the inputs", "standardise the inputs", "standardize the inputs", "scale of the data")
-HEAD = ("raw logits", "log-softmax", "leave the softmax", "temperature", "take the softmax", "without the softmax")
+HEAD = (
+    "raw logits",
+    "log-softmax",
+    "leave the softmax",
+    "temperature",
+    "take the softmax",
+    "without the softmax",
+    "take the factor out",
+)
 NORM = ("add norms", "norms or residuals", "normalization")
 DRAW = ("draw ", "drawn ")
 

@@ -51,8 +51,8 @@ SIGNAL = (
     Candidate("model.zero_layers", "value", 0.0, 2.0, 1),
 )
 
-# A zero head makes outputs, gradients and updates small, and is sound; stock models have it. So the outputs are looked at
-# after the last step, and outputs that are zero at first take off what the rest would count against such a network.
+# A zero head makes outputs, gradients and updates small, and is sound; stock models have it. So the outputs are looked
+# at after the last step, and outputs that are zero at first take off what the rest would count against such a network.
 PROBE = (
     Candidate("model.probe.logit_std", "log", -25.0, -15.0, 1),
     Candidate("model.signal.risk", "value", 0.0, 1.0, 1),
