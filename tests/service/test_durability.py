@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from initadvisor.service.client import Client
 from tests.service import models
 from tests.service.running import Answering, Server, children, ended, give
 from tests.service.storm import Storm, reports_stored
@@ -65,6 +67,24 @@ def test_nothing_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
     with server.client() as client:
         assert ended(client, check["id"])["attempt"] == 1
     server.stop()
+
+
+def test_a_client_waits_through_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "slow.onnx").write_bytes(models.slow())
+    server = Server(tmp_path / "data").start()
+    client = Client(server.url)
+    given = [client.submit(tmp_path / "slow.onnx") for _ in range(2)]
+
+    def restart() -> None:
+        server.kill()
+        server.start()
+
+    again = threading.Timer(0.5, restart)
+    again.start()
+    assert [client.wait(each.id, patience=120).status for each in given] == ["done", "done"]
+    assert [client.report(each.id).target for each in given] == ["slow.onnx", "slow.onnx"]
+    again.join()
+    assert server.stop() == 0
 
 
 def _alive(pid: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import select
+import selectors
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,7 +129,7 @@ def _send(link: http.client.HTTPConnection, body: Body) -> None:
         # A refusal comes before the body is through; what TLS says to itself looks the same, so it is asked plain only.
         if not isinstance(link.sock, ssl.SSLSocket):
             patience = _PAUSE if left == body.size > _LARGE else 0.0
-            if select.select([link.sock], [], [], patience)[0]:
+            if _answered(link, patience):
                 return
         try:
             block = body.file.read(min(_BLOCK, left))
@@ -141,6 +141,13 @@ def _send(link: http.client.HTTPConnection, body: Body) -> None:
         left -= len(block)
         if body.sent is not None:
             body.sent(body.size - left)
+
+
+def _answered(link: http.client.HTTPConnection, seconds: float) -> bool:
+    """Whether the service says something already."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(link.sock, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 _HINTS = {

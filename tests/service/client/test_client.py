@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -36,20 +39,23 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerHere]:
 
 
 @contextmanager
-def _answering(*answers: bytes) -> Iterator[str]:
+def _answering(*answers: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of a socket that gives one connection after the other these bytes, whatever it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
             for answer in answers:
                 link, _ = listening.accept()
-                with link:
-                    link.recv(65536)
-                    link.sendall(answer)
+                with (
+                    contextlib.suppress(ssl.SSLError),
+                    tls.wrap_socket(link, server_side=True) if tls else link as open_,
+                ):
+                    open_.recv(65536)
+                    open_.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
         thread.join(10)
 
 
@@ -229,6 +235,27 @@ def test_a_token_is_in_no_text_of_an_address() -> None:
         assert TOKEN not in repr(address)
     with pytest.raises(UsageError, match="token"):
         Client("http://h", "two words")
+
+
+def test_https_is_spoken_only_with_whom_the_certificate_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed here")
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=t"
+    named = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*made.split(), *named], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    body = b'{"items": [], "page": 1, "per_page": 50, "total": 0}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with (
+        _answering(answer, tls=context) as url,
+        pytest.raises(ServiceError, match=r"no secure connection.*certificate"),
+    ):
+        Client(url, TOKEN).list()
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    with _answering(answer, tls=context) as url:
+        assert Client(url, TOKEN).list().total == 0
 
 
 def test_the_client_needs_neither_the_extra_nor_torch() -> None:
