@@ -34,8 +34,30 @@ _HERE_ONLY = {
     "allow_pickle": "--allow-pickle",
     "allow_external_symlinks": "--allow-external-symlinks",
     "model_suppressions": "--model-suppressions",
+    "expect": "--expect",
+    "classes": "--classes",
+    "meta": "--meta",
+    "batch_size": "--batch-size",
+    "devices": "--devices",
+    "engine": "--engine",
+    "jobs": "--jobs",
+    "resume": "--resume",
+    "timeout": "--timeout",
+    "ray_address": "--ray-address",
+    "gpus_per_job": "--gpus-per-job",
 }
-_CONFIGURED = ("rules_dirs", "params", "severity", "preset", "policy", "model_suppressions")
+_CONFIGURED = (
+    "rules_dirs",
+    "params",
+    "severity",
+    "preset",
+    "policy",
+    "model_suppressions",
+    "expect",
+    "classes",
+    "batch_size",
+    "devices",
+)
 """Settings that decide what a check says and that no call of the service takes."""
 
 
@@ -56,9 +78,9 @@ def server_of(options: dict[str, Any]) -> Client | None:
         if name is not None:
             raise UsageError("--token-env goes with --server")
         return None
-    given = [option for key, option in _HERE_ONLY.items() if options.get(key)]
+    given = [option for key, option in _HERE_ONLY.items() if options[key] not in (None, (), False)]
     if given:
-        raise UsageError(f"{given[0]} does not go with --server", hint="the service reads files by its own settings")
+        raise UsageError(f"{given[0]} does not go with --server", hint="the service has its own settings for that")
     token = os.environ.get(name or _TOKEN, "").strip() or None
     if name is not None and token is None:
         raise UsageError(f"--token-env names {name}, and that variable is not set")

@@ -108,7 +108,16 @@ def test_suppressions_and_baselines_of_the_project_count(server: ServerHere, pro
 
 
 def test_settings_that_only_a_local_check_takes_are_said(server: ServerHere, project: Path) -> None:
-    for option in (("--param", "IA101.low=0.4"), ("--explain", "fc0"), ("--allow-pickle",), ("--rules-dir", ".")):
+    for option in (
+        ("--param", "IA101.low=0.4"),
+        ("--explain", "fc0"),
+        ("--allow-pickle",),
+        ("--rules-dir", "."),
+        ("--batch-size", "8"),
+        ("--expect", "pretrained"),
+        ("--jobs", "2"),
+        ("--engine", "ray"),
+    ):
         done = here("check", "models/good.onnx", *option, "--server", server.url, cwd=project)
         assert done.returncode == 2
         assert f"{option[0]} does not go with --server" in done.stderr
