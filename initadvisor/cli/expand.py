@@ -19,13 +19,19 @@ SUFFIXES = (".onnx", ".onnx.textproto", ".safetensors", ".pt", ".pth", ".pt2", "
 
 
 def expanded(given: Iterable[str], config: Config) -> tuple[str, ...]:
-    """The targets that were meant, each once, in the order given.
+    """The targets that were meant, in the order given; what a pattern or a list brings, it brings once.
 
     `*.onnx` (`**` goes into folders), `timm:resnet*`, `@models.txt` (one a line, # begins a comment, @- is stdin) and
     `hf:@names.txt`. A name of the configuration, or of a file, that looks like a pattern is taken as it is.
     Raises UsageError or NotFoundError for what matches nothing.
     """
-    return tuple(dict.fromkeys(target for text in given for target in _meant(text, config)))
+    found: dict[str, None] = {}
+    targets: list[str] = []
+    for text in given:
+        meant = list(_meant(text, config))
+        targets += meant if meant == [text] else [target for target in dict.fromkeys(meant) if target not in found]
+        found |= dict.fromkeys(meant)
+    return tuple(targets)
 
 
 def _meant(text: str, config: Config, listed: bool = False) -> Iterator[str]:

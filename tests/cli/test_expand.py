@@ -41,8 +41,9 @@ def test_globs_find_model_files_and_other_targets_stay(given: str, expected: tup
     assert expanded([given], NOTHING) == expected
 
 
-def test_each_target_comes_once_in_the_order_given() -> None:
-    assert expanded(["b.onnx", "*.onnx", "a.onnx"], NOTHING) == ("b.onnx", "[odd].onnx", "a.onnx")
+def test_patterns_bring_each_target_once_in_the_order_given() -> None:
+    assert expanded(["b.onnx", "*.onnx", "a*.onnx"], NOTHING) == ("b.onnx", "[odd].onnx", "a.onnx")
+    assert expanded(["b.onnx", "b.onnx"], NOTHING) == ("b.onnx", "b.onnx")
 
 
 def test_a_name_of_the_configuration_is_no_pattern() -> None:
