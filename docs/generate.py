@@ -38,6 +38,8 @@ NAV: list[tuple[str, str]] = [
     ("Many models", "sweeps.md"),
     ("Service", "service.md"),
     ("Probe", "probe.md"),
+    ("Data", "data.md"),
+    ("Norms and activations", "norms-and-activations.md"),
     ("Report format", "report.md"),
     ("Facts", "facts.md"),
     ("Writing rules", "writing-rules.md"),

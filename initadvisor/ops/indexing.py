@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from initadvisor.ops.registry import register
 from initadvisor.ops.spelling import spell
 from initadvisor.ops.weighted import embedding_layout
+
+Array = NDArray[np.float64]
+
+
+def _where(condition: Array, input: Array, other: Array, **_: object) -> Array:
+    return np.where(np.asarray(condition, dtype=bool), input, other)
+
 
 register(
     "getitem",
@@ -92,6 +102,7 @@ register(
     "where",
     "select",
     "condition input other",
+    evaluate=_where,
     torch={"torch.where": "condition input other", "torch.Tensor.where": "input condition other"},
     onnx="Where",
 )

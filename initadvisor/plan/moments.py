@@ -97,6 +97,8 @@ def _free(layer: Layer, step: PlanStep) -> bool:
         return False
     if layer.residual_role not in (None, "trunk"):  # a branch is drawn for what it adds to its stream, as in Fixup
         return False
+    if layer.attrs.get("input_activation") == "unknown":
+        return False  # its gain is from the function itself; a walk through its operators knows less of it
     return not is_saturating(layer.activation) and layer.attrs.get("behind_gate") is None
 
 

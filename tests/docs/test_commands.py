@@ -35,6 +35,10 @@ from torch import nn
 def factory():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def loader():
+    return [(torch.randn(8, 3, 16, 16), torch.arange(8)) for _ in range(4)]
 """
 
 
@@ -59,8 +63,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "package/__init__.py").touch()
     (tmp_path / "package/module.py").write_text(MODULE)
     (tmp_path / "rules/variance").mkdir(parents=True)
+    _data(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
+
+
+def _data(folder: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("train", "val"):
+        np.savez(folder / f"{name}.npz", x=rng.normal(size=(64, 8)), y=np.arange(64) % 10)
+        for number in range(4):
+            (folder / "images" / name / "cat").mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / name / "cat" / f"{number}.png")
 
 
 def _conv_net(path: Path) -> None:

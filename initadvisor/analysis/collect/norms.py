@@ -27,6 +27,8 @@ def norm_facts(bonds: Bonds, layer: Layer) -> NormFacts:
     channels = attrs.get("channels")
     if layer.op == "batch_norm" and isinstance(channels, int) and channels > 0:
         facts["advised_groups"] = group_count(channels)
+    # Of a file nobody knows how it was trained.
+    live = layer.op == "batch_norm" and bonds.graph.source == "torch"
     momentum, eps = attrs.get("momentum"), attrs.get("eps")
     return NormFacts(
         name=layer.name,
@@ -42,8 +44,8 @@ def norm_facts(bonds: Bonds, layer: Layer) -> NormFacts:
         residual_role=(layer.residual_role or "") if bonds.graph.edges else None,
         depth=layer.depth,
         incoming_fresh=_incoming_fresh(bonds, layer),
-        synchronised=bool(attrs.get("synchronised", False)) if layer.op == "batch_norm" else None,
-        evaluating=bool(attrs.get("evaluating", False)) if layer.op == "batch_norm" else None,
+        synchronised=bool(attrs.get("synchronised", False)) if live else None,
+        evaluating=bool(attrs.get("evaluating", False)) if live else None,
         decomposed=bool(attrs.get("decomposed", False)),
         **facts,
     )
