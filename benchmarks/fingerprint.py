@@ -8,7 +8,8 @@
 2. Small nets on scikit-learn's digits, 200 steps, over architectures, initializers and optimizers: before training as
    torch drew them, before training with the generator's bits destroyed (as from a GPU or another framework), and
    after. Thresholds and weights were set on the calibration seeds; the figures that count are those of the test seeds.
-3. torchvision's models: every tensor of 1,000 elements and more called random, with the distribution it was drawn from.
+3. torchvision's models: every matrix and kernel above 1,000 elements called random, with the distribution and the
+   family (he, xavier, PyTorch's default, a plain width) that it was drawn from.
 
 `alone` is the verdict of a tensor by itself, `settled` the one that its neighbours are asked for.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import functools
+import inspect
 import json
 import os
 import platform
@@ -44,6 +46,7 @@ from initadvisor.graph import Graph, Layer, Parameter
 from initadvisor.ops.weighted import convolution_layout, embedding_layout, linear_layout, transposed_layout
 
 RESULTS = Path(__file__).parent / "results" / "fingerprint.json"
+ZOO = Path(__file__).parent / "results" / "fingerprint-zoo.jsonl"
 LEAST = 1000
 STEPS = 200
 CALIBRATION, TEST = 0, 1
@@ -316,47 +319,104 @@ DISTRIBUTIONS = {
 """What each function of `torch.nn.init` draws; torchvision's truncated normals are cut at +-2, beyond any draw."""
 
 
-def zoo() -> dict[str, Any]:
-    """Error counts over freshly built torchvision models, against a record of the functions that drew them."""
+FAMILIES = {"xavier_uniform_": "xavier", "xavier_normal_": "xavier", "kaiming_uniform_": "he", "kaiming_normal_": "he"}
+"""What a function draws by its name; a normal or uniform of a plain width may be any family's of that very width."""
+
+METHODS = {
+    "pytorch_default": "default", "kaiming_normal": "he", "kaiming_uniform": "he", "xavier_normal": "xavier",
+    "xavier_uniform": "xavier", "xavier_uniform_fused": "xavier", "lecun_normal": "lecun", "lecun_uniform": "lecun",
+}  # fmt: skip
+"""The families of the methods that are named as alternatives."""
+
+
+def zoo(seconds: float) -> dict[str, Any]:
+    """Error counts over freshly built torchvision models, against a record of the functions that drew them.
+
+    A line a model is kept in fingerprint-zoo.jsonl: a run goes on where the one before stopped, after `seconds`.
+    """
     import torchvision
 
+    rows = [json.loads(line) for line in ZOO.read_text().splitlines()] if ZOO.exists() else []
+    known, start = {row["model"] for row in rows}, time.perf_counter()
+    names = sorted(torchvision.models.list_models(), key=_parameters)
     drawn_by = _record()
+    for name in names:
+        if name in known or time.perf_counter() - start > seconds:
+            continue
+        rows.append(_of_model(name, drawn_by))
+        with ZOO.open("a") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
     tally: Counter[str] = Counter()
-    wrong: list[str] = []
-    for name in torchvision.models.list_models():
-        drawn_by.clear()
-        torch.manual_seed(0)
-        builder = torchvision.models.get_model_builder(name)
-        backbone = {"weights_backbone": None} if "weights_backbone" in builder.__wrapped__.__code__.co_varnames else {}
-        model = torchvision.models.get_model(name, weights=None, **backbone)
-        graph, kinds = _graph(model)
-        found = tensor_facts(graph)
-        tally["models"] += 1
-        for parameter_name, parameter in model.named_parameters():
-            draw, truth = found[parameter_name].draw, drawn_by.get(id(parameter))
-            if parameter.numel() < LEAST or parameter_name not in kinds or draw is None:
-                continue
-            tally["tensors"] += 1
-            tally["proven untouched"] += bool(draw.pristine)
-            right = truth is None or DISTRIBUTIONS[truth] == draw.distribution
-            if draw.trained is not False or not right:
-                tally["wrong"] += 1
-                wrong.append(f"{name} {parameter_name}: {truth} -> {draw.method} ({draw.distribution})")
-        del model, graph, found
+    for row in rows:
+        tally.update(row["counts"])
+    size = max(tally["tensors"], 1)
     return {
+        "models": len(rows),
+        "models left": len(names) - len(rows),
         **tally,
-        "wrong": tally["wrong"],
-        "right": 1 - tally["wrong"] / max(tally["tensors"], 1),
-        "cases": wrong[:20],
+        "called random": 1 - tally["called trained"] / size,
+        "right": 1 - tally["wrong"] / size,
+        "cases": [case for row in rows for case in row["cases"]][:20],
     }
 
 
-def _record() -> dict[int, str]:
-    """Wrap the functions of `torch.nn.init`; returns the table of what drew each tensor last, by id."""
-    table: dict[int, str] = {}
+def _parameters(name: str) -> int:
+    """Of the model's first set of weights; the smallest models come first."""
+    import torchvision
+
+    return max((int(entry.meta["num_params"]) for entry in torchvision.models.get_model_weights(name)), default=0)
+
+
+def _of_model(name: str, drawn_by: dict[int, tuple[str, float]]) -> dict[str, Any]:
+    import torchvision
+
+    drawn_by.clear()
+    torch.manual_seed(0)
+    builder = torchvision.models.get_model_builder(name)
+    backbone = {"weights_backbone": None} if "weights_backbone" in builder.__wrapped__.__code__.co_varnames else {}
+    model = torchvision.models.get_model(name, weights=None, **backbone)
+    graph, kinds = _graph(model)
+    found = tensor_facts(graph)
+    tally: Counter[str] = Counter({"called trained": 0, "wrong": 0})
+    wrong: list[str] = []
+    for parameter_name, parameter in model.named_parameters():
+        draw, truth = found[parameter_name].draw, drawn_by.get(id(parameter))
+        if parameter.numel() <= LEAST or parameter_name not in kinds or draw is None:
+            continue
+        tally["tensors"] += 1
+        tally["proven untouched"] += bool(draw.pristine)
+        tally["called trained"] += bool(draw.trained)
+        tally["drawn by other code"] += truth is None
+        if draw.trained is not False or not (truth is None or _right(draw, *truth)):
+            tally["wrong"] += 1
+            wrong.append(f"{name} {parameter_name}: {truth} -> {draw.method} ({draw.family}, {draw.distribution})")
+    return {"model": name, "counts": dict(tally), "cases": wrong[:5]}
+
+
+def _right(draw: DrawFacts, function: str, width: float) -> bool:
+    """Whether a draw has the distribution and the family of the function that made it, among what fits equally well.
+
+    width: the standard deviation that a plain normal was asked for, the slope that a Kaiming draw was made for.
+    """
+    if DISTRIBUTIONS[function] != draw.distribution:
+        return False
+    if function not in FAMILIES:
+        return draw.std is None or not width or abs(draw.std / width - 1) < 0.03
+    default = function == "kaiming_uniform_" and abs(width - sqrt(5)) < 1e-9
+    family = "default" if default else FAMILIES[function]
+    others = {METHODS.get(text.partition("/")[0], "") for text in draw.alternatives or ()}
+    return family in {draw.family, *others}
+
+
+def _record() -> dict[int, tuple[str, float]]:
+    """Wrap the functions of `torch.nn.init`; returns the table of what drew each tensor last, and how wide, by id."""
+    table: dict[int, tuple[str, float]] = {}
     nested: list[str] = []
 
     def wrapped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        place = {"kaiming_uniform_": "a", "kaiming_normal_": "a", "normal_": "std", "trunc_normal_": "std"}.get(name)
+        signature = inspect.signature(function)
+
         @functools.wraps(function)
         def call(tensor: Any, *given: Any, **named: Any) -> Any:
             nested.append(name)
@@ -365,7 +425,9 @@ def _record() -> dict[int, str]:
             finally:
                 nested.pop()
                 if not nested:
-                    table[id(tensor)] = name
+                    bound = signature.bind(tensor, *given, **named)
+                    bound.apply_defaults()
+                    table[id(tensor)] = (name, float(bound.arguments[place]) if place else 0.0)
 
         return call
 
@@ -412,6 +474,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few nets and draws, nothing written")
     parser.add_argument("--only", choices=PARTS, action="append", help="run this part (may be repeated)")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="stop the zoo then; the next run goes on")
     options = parser.parse_args(argv)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.short else {}
     report: dict[str, Any] = {
@@ -425,7 +488,7 @@ def main(argv: list[str] | None = None) -> int:
         "random_draws": lambda: random_draws(range(100, 101) if options.short else range(100, 130)),
         "trained_calibration": lambda: trained_nets(CALIBRATION, 2 if options.short else 60),
         "trained_test": lambda: trained_nets(TEST, 3 if options.short else 60),
-        "zoo": zoo,
+        "zoo": lambda: zoo(options.seconds),
     }
     chosen = options.only or [part for part in PARTS if not (options.short and part == "zoo")]
     for name in chosen:

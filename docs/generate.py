@@ -40,6 +40,7 @@ NAV: list[tuple[str, str]] = [
     ("Probe", "probe.md"),
     ("Data", "data.md"),
     ("Norms and activations", "norms-and-activations.md"),
+    ("Pretrained weights", "pretrained.md"),
     ("Report format", "report.md"),
     ("Facts", "facts.md"),
     ("Writing rules", "writing-rules.md"),

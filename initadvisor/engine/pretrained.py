@@ -59,7 +59,8 @@ def _subject(target: Any, load: LoadOptions) -> tuple[Any, Mapping[str, tuple[in
     if is_reference(text):
         from initadvisor.frontends import references
 
-        module = references.build(text, LoadOptions(meta=True) if named(text) else load)
+        library = text.partition(":")[0] in ("torchvision", "timm", "hf", "transformers")
+        module = references.build(text, LoadOptions(meta=True) if library else load)
         shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         return (text if named(text) else module), shapes
     return text, shapes_of(frontends.load(text, load))

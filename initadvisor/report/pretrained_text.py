@@ -108,6 +108,8 @@ def _written(preprocessing: dict[str, object]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "x".join(_value(each) for each in value.values())
     if isinstance(value, list | tuple):
         values = [_value(each) for each in value]
         return values[0] if len(values) == 1 else f"({', '.join(values)})"

@@ -32,9 +32,30 @@ def _weights(architecture: str, name: str) -> PretrainedWeights:
         architecture=architecture,
         name=name,
         load=f'transformers.AutoModel.from_pretrained("{name}")',
+        preprocessing=_preprocessing(architecture),
         url=f"https://huggingface.co/{name}",
         note="the configuration's defaults are modelled on this checkpoint",
     )
+
+
+def _preprocessing(architecture: str) -> dict[str, Any]:
+    """The defaults of the image processor that goes with a model type; empty for what takes no images."""
+    import transformers
+    from transformers.models.auto import image_processing_auto
+
+    names = getattr(image_processing_auto, "IMAGE_PROCESSOR_MAPPING_NAMES", {}).get(architecture)
+    if isinstance(names, dict):
+        names = tuple(names.values())
+    for name in names or ():
+        try:
+            processor = getattr(transformers, name)
+        except (ImportError, AttributeError, TypeError):
+            continue
+        found = {"size": "size", "mean": "image_mean", "std": "image_std"}
+        values = {key: getattr(processor, attribute, None) for key, attribute in found.items()}
+        if values["mean"] is not None:
+            return {key: value for key, value in values.items() if value is not None}
+    return {}
 
 
 def configured(module: Any) -> tuple[str, str | None] | None:

@@ -21,7 +21,7 @@ def weights(architecture: str) -> tuple[PretrainedWeights, ...]:
     if not timm.is_model(architecture):
         return ()
     found = []
-    for name in timm.list_pretrained(f"{architecture}.*") + timm.list_pretrained(architecture):
+    for name in dict.fromkeys(timm.list_pretrained(f"{architecture}.*") + timm.list_pretrained(architecture)):
         config = get_pretrained_cfg(name)
         if config is not None and config.has_weights:
             found.append(_weights(architecture, name, config))
