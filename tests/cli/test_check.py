@@ -112,6 +112,23 @@ def test_json_is_one_object_or_an_array(tmp_path: Path) -> None:
     two = json.loads(run("check", "a.onnx", "a.onnx", "--output-format", "json", cwd=tmp_path).stdout)
     assert one["target"] == "a.onnx"
     assert two == [one, one]
+    assert one["layers"][0] | {"op": "", "drawn_from": None, "recommended": None} == {
+        "name": "fc0",
+        "op": "",
+        "weight": "fc0.weight",
+        "bias": "fc0.bias",
+        "shape": [64, 64],
+        "fan_in": 64.0,
+        "fan_out": 64.0,
+        "activation": "relu",
+        "norm_before": None,
+        "norm_after": None,
+        "residual_role": None,
+        "depth": 1,
+        "tied_to": [],
+        "drawn_from": None,
+        "recommended": None,
+    }
 
 
 def test_a_report_goes_to_a_file(tmp_path: Path) -> None:
