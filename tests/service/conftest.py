@@ -16,7 +16,17 @@ import httpx
 import pytest
 
 from tests.integration.light_graphs import path_of
-from tests.service.running import ServerHere, ended, give
+from tests.service.running import Server, ServerHere, ended, give
+
+
+@pytest.fixture(autouse=True)
+def _no_server_is_left() -> Iterator[None]:
+    """A test that fails leaves no process behind."""
+    yield
+    while Server.started:
+        left = Server.started.pop()
+        if left.process is not None and left.process.poll() is None:
+            left.kill()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -104,7 +104,9 @@ class ServerHere(Answering):
 
 
 class Server(Answering):
-    """`initadvisor serve` over a data folder; started, killed and started again."""
+    """`initadvisor serve` over a data folder; started, killed and started again. started: every one there was."""
+
+    started: ClassVar[list[Server]] = []
 
     def __init__(self, data: Path, *options: str, token: str | None = None, env: dict[str, str] | None = None) -> None:
         self.data = data
@@ -118,6 +120,7 @@ class Server(Answering):
 
     def start(self, seconds: float = 180.0) -> Server:
         """Start it and wait until it is ready."""
+        self.started.append(self)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "initadvisor", *self._command],
