@@ -22,8 +22,9 @@ def ray_module() -> Any:
     return ray
 
 
-START_TRIES = 3
-"""Ray gives its own processes 30 s to start, which on a busy machine is not enough the first time."""
+START_TRIES = 4
+"""From 2.54 on Ray gives its own agents 15 s to start, whatever it is told (ray-project/ray#65983): on a busy machine
+that takes more than one try."""
 
 
 @contextlib.contextmanager
@@ -56,6 +57,7 @@ def _open(ray: Any, place: str | None, cpus: int | None) -> None:
             ray.shutdown()
             if not left:
                 text = " ".join(str(error).split())[:300]
-                raise UsageError(f"{what}: {type(error).__name__}: {text}") from error
+                hint = None if place else "the machine is too busy for it, or start a cluster with ray start --head"
+                raise UsageError(f"{what}: {type(error).__name__}: {text}", hint=hint) from error
         else:
             return
