@@ -267,6 +267,11 @@ FIGURES: list[tuple[str, str, Find]] = [
     ("fingerprint.json", "random draws that were called trained", lambda d: d["random_draws"]["false alarm rate"]),
     ("zoo.json", "published models looked at", lambda d: d["summary"]["looked at"]),
     ("zoo.json", "of these, with errors of check", lambda d: len(d["summary"]["check"]["models with errors"])),
+    (
+        "sweep.json",
+        "1,000 models by two Ray workers, times the speed of one",
+        lambda d: d["summary"]["times the speed"],
+    ),
     ("capture.json", "torchvision models captured", lambda d: d["torchvision"]["summary"]["captured"]),
 ]
 """File, what was measured, where it stands; what a file does not hold is not shown."""

@@ -13,8 +13,8 @@ from initadvisor.errors import UsageError
 
 HEADER = b'{"initadvisor_sweep": 1}\n'
 """The first line: a file that begins otherwise is somebody else's, and is left alone."""
-AGAIN = ("WorkerLostError", "MissingExtraError")
-"""Errors that say nothing about the target: such a job is done again."""
+AGAIN = ("WorkerLostError", "MissingExtraError", "NotFoundError")
+"""Errors of what may be otherwise by now, such as a configuration that is in the cache at last: done again."""
 
 
 class SweepFile:

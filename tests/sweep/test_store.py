@@ -101,6 +101,13 @@ def test_a_job_whose_worker_was_lost_is_done_again(zoo: Path) -> None:
     assert _run(file, jobs).targets == list(NAMES)
 
 
+def test_what_was_not_found_is_looked_for_again(zoo: Path) -> None:
+    jobs = jobs_for(zoo, "m0.onnx", "gone.onnx")
+    file = zoo / "sweep.jsonl"
+    assert _run(file, jobs).targets == ["m0.onnx", "gone.onnx"]
+    assert _run(file, jobs).targets == ["gone.onnx"]
+
+
 def test_a_file_that_is_no_sweep_is_left_alone(zoo: Path) -> None:
     file = zoo / "models.txt"
     file.write_text("resnet18\n")
