@@ -18,6 +18,7 @@ PHRASES: Mapping[str, str] = {
     "no findings": "指摘はありません",
     "not checked": "検査できませんでした",
     "not checked: {reason}": "検査できませんでした: {reason}",
+    "data alone, no model": "モデルは見ず、データのみ",
     "coverage {parameters} of parameters, {operators} of operators": (
         "検査範囲: パラメータの {parameters}、演算子の {operators}"
     ),
