@@ -347,6 +347,7 @@ def zoo(seconds: float) -> dict[str, Any]:
         with ZOO.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
     tally: Counter[str] = Counter()
+    rows = list({row["model"]: row for row in rows}.values())
     for row in rows:
         tally.update(row["counts"])
     size = max(tally["tensors"], 1)
@@ -373,7 +374,7 @@ def _of_model(name: str, drawn_by: dict[int, tuple[str, float]]) -> dict[str, An
     drawn_by.clear()
     torch.manual_seed(0)
     builder = torchvision.models.get_model_builder(name)
-    backbone = {"weights_backbone": None} if "weights_backbone" in builder.__wrapped__.__code__.co_varnames else {}
+    backbone = {"weights_backbone": None} if "weights_backbone" in inspect.signature(builder).parameters else {}
     model = torchvision.models.get_model(name, weights=None, **backbone)
     graph, kinds = _graph(model)
     found = tensor_facts(graph)
@@ -396,16 +397,19 @@ def _of_model(name: str, drawn_by: dict[int, tuple[str, float]]) -> dict[str, An
 def _right(draw: DrawFacts, function: str, width: float) -> bool:
     """Whether a draw has the distribution and the family of the function that made it, among what fits equally well.
 
-    width: the standard deviation that a plain normal was asked for, the slope that a Kaiming draw was made for.
+    width: the standard deviation that a plain normal was asked for, the gain that a Kaiming draw was made with.
     """
     if DISTRIBUTIONS[function] != draw.distribution:
         return False
     if function not in FAMILIES:
         return draw.std is None or not width or abs(draw.std / width - 1) < 0.03
-    default = function == "kaiming_uniform_" and abs(width - sqrt(5)) < 1e-9
-    family = "default" if default else FAMILIES[function]
+    wanted = {FAMILIES[function]}
+    if function.startswith("kaiming") and abs(width - sqrt(2)) > 1e-9:
+        # He's formula with another gain is the default's at 1/sqrt(3), LeCun's at 1, and else that of no name.
+        uniform = function == "kaiming_uniform_"
+        wanted = {"default"} if uniform and abs(width - sqrt(1 / 3)) < 1e-9 else {"lecun", "scaled"}
     others = {METHODS.get(text.partition("/")[0], "") for text in draw.alternatives or ()}
-    return family in {draw.family, *others}
+    return bool(wanted & {draw.family, *others})
 
 
 def _record() -> dict[int, tuple[str, float]]:
@@ -414,8 +418,12 @@ def _record() -> dict[int, tuple[str, float]]:
     nested: list[str] = []
 
     def wrapped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        place = {"kaiming_uniform_": "a", "kaiming_normal_": "a", "normal_": "std", "trunc_normal_": "std"}.get(name)
         signature = inspect.signature(function)
+
+        def width(arguments: dict[str, Any]) -> float:
+            if name.startswith("kaiming"):
+                return float(nn.init.calculate_gain(arguments["nonlinearity"], arguments["a"]))
+            return float(arguments.get("std", 0.0)) if name in ("normal_", "trunc_normal_") else 0.0
 
         @functools.wraps(function)
         def call(tensor: Any, *given: Any, **named: Any) -> Any:
@@ -427,7 +435,7 @@ def _record() -> dict[int, tuple[str, float]]:
                 if not nested:
                     bound = signature.bind(tensor, *given, **named)
                     bound.apply_defaults()
-                    table[id(tensor)] = (name, float(bound.arguments[place]) if place else 0.0)
+                    table[id(tensor)] = (name, width(bound.arguments))
 
         return call
 
@@ -469,13 +477,43 @@ def _graph(model: nn.Module) -> tuple[Graph, set[str]]:
     return Graph("", "torch", parameters=parameters, layers=layers), kinds
 
 
+def as_markdown(report: dict[str, Any]) -> str:
+    """The error rates as the table of docs/pretrained.md."""
+    counts, zoo_counts, draws = report["trained_test"]["counts"], report["zoo"], report["random_draws"]
+    fresh, other, trained = "fresh", "fresh, other generator", "trained"
+    looked_at = f"torchvision models at random init ({zoo_counts['models']} of {_all(zoo_counts)})"
+    right = zoo_counts["tensors"] - zoo_counts["wrong"]
+    rows = [
+        (f"{looked_at}: called trained", zoo_counts["called trained"], zoo_counts["tensors"], "at most 1%"),
+        (f"{looked_at}: random, of the right distribution and family", right, zoo_counts["tensors"], "99%"),
+        ("numpy's draws of every initializer: called trained", draws["called trained"], draws["tensors"], "at most 1%"),
+    ]
+    for state, goal in ((fresh, "at most 1%"), (other, "at most 1%"), (trained, "95%")):
+        what = "after 200 steps" if state == trained else "before training" + (state == other) * ", another generator's"
+        called = counts[f"{state}: called trained, settled"]
+        rows.append((f"small nets on digits, {what}: called trained", called, counts[f"{state}: tensors"], goal))
+    alone = counts["trained: called trained alone"]
+    rows.append(("the same, each tensor by itself", alone, counts["trained: tensors"], "none"))
+    lines = ["| tensors | count | of | rate | goal |", "|---|---|---|---|---|"]
+    lines += [f"| {what} | {count} | {of} | {count / of:.2%} | {goal} |" for what, count, of, goal in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _all(counts: dict[str, Any]) -> int:
+    return int(counts["models"]) + int(counts["models left"])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run what the command line asks for and print its JSON; the full form also writes it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few nets and draws, nothing written")
     parser.add_argument("--only", choices=PARTS, action="append", help="run this part (may be repeated)")
     parser.add_argument("--seconds", type=float, default=3600.0, help="stop the zoo then; the next run goes on")
+    parser.add_argument("--markdown", action="store_true", help="print the committed error rates as a table, and stop")
     options = parser.parse_args(argv)
+    if options.markdown:
+        print(as_markdown(json.loads(RESULTS.read_text())), end="")
+        return 0
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.short else {}
     report: dict[str, Any] = {
         **{part: known[part] for part in PARTS if part in known},

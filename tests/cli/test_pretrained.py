@@ -49,10 +49,8 @@ def test_a_checkpoint_is_applied_and_written(folder: Path) -> None:
 
 
 def test_half_a_checkpoint_exits_with_1_and_writes_nothing(folder: Path) -> None:
-    done = run(
-        "pretrained", "mine:net", "--apply", "half.safetensors", "-o", "o.safetensors", "--output-format", "json",
-        cwd=folder,
-    )  # fmt: skip
+    words = ("--apply", "half.safetensors", "-o", "o.safetensors", "--output-format", "json")
+    done = here("pretrained", "mine:net", *words, cwd=folder)
     assert done.returncode == 1
     report = json.loads(done.stdout)
     assert (report["verdict"], report["written"]) == ("partial", False)
@@ -60,8 +58,9 @@ def test_half_a_checkpoint_exits_with_1_and_writes_nothing(folder: Path) -> None
     assert not (folder / "o.safetensors").exists()
 
 
-def test_the_registry_is_printed_for_a_name() -> None:
-    done = run("pretrained", "torchvision:resnet18", "--output-format", "json", "--domain", "medical")
+def test_the_registry_is_printed_for_a_name(tmp_path: Path) -> None:
+    words = ("--output-format", "json", "--domain", "medical")
+    done = here("pretrained", "torchvision:resnet18", *words, cwd=tmp_path)
     assert done.returncode == 0
     report = json.loads(done.stdout)
     assert report["recognised"][0]["architecture"] == "resnet18"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -137,3 +139,22 @@ def test_an_average_with_batch_norms_is_recognised() -> None:
 @pytest.mark.parametrize("name", ["torchvision:squeezenet1_1", "torchvision:mobilenet_v3_small"])
 def test_models_at_random_init_are_clean_unless_they_claim_more(name: str) -> None:
     assert transfer_findings(check(name, select=["IA7"])) == {}
+
+
+def test_a_state_dict_is_judged_by_the_order_of_its_entries(trained: nn.Sequential, tmp_path: Path) -> None:
+    whole, part, none = tmp_path / "whole.safetensors", tmp_path / "part.safetensors", tmp_path / "none.safetensors"
+    torch.manual_seed(3)
+    save_file(trained.state_dict(), whole)
+    save_file(changed(trained, redraw(0, 2, 5)).state_dict(), part)
+    save_file(net().state_dict(), none)
+    found = {
+        file.stem: transfer_findings(check(file, select=["IA7"], expect="pretrained")) for file in (whole, part, none)
+    }
+    assert found == {"whole": {}, "part": {"IA702": [""]}, "none": {"IA701": [""]}}
+
+
+def test_half_precision_of_a_loaded_model_is_no_fault(trained: nn.Sequential, tmp_path: Path) -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+        file = tmp_path / f"{dtype}.safetensors"
+        save_file({name: value.to(dtype) for name, value in trained.state_dict().items()}, file)
+        assert transfer_findings(check(file, select=["IA7"], expect="pretrained")) == {}
