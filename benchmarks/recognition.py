@@ -17,6 +17,7 @@ import datetime
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -28,6 +29,7 @@ from initadvisor.analysis.recognition import likeness
 from initadvisor.apply.pretrained import match
 from initadvisor.apply.pretrained.matching import Tensor
 from initadvisor.engine.judgement import judgement
+from initadvisor.engine.recognising import MOST_NAMES
 from initadvisor.frontends.registry import torchvision_models
 
 RESULTS = Path(__file__).parent / "results" / "recognition.json"
@@ -57,6 +59,9 @@ def recognised(known: dict[str, Shapes]) -> dict[str, Any]:
         for subject in (shapes, adapted(shapes)):
             scores = {other: likeness(subject, entries) for other, entries in known.items() if _near(subject, entries)}
             exact = [other for other, alike in scores.items() if alike.exact]
+            named = max((scores[other].names for other in exact), default=0.0)
+            if named >= MOST_NAMES:
+                exact = [other for other in exact if scores[other].names == named]
             right += name in exact
             alone += exact == [name]
             twins |= {" = ".join(sorted(exact))} if len(exact) > 1 else set()
@@ -81,6 +86,7 @@ def foreign(known: dict[str, Shapes]) -> dict[str, Any]:
     firsts = {name for name in known if name == next(n for n in known if family[n] == family[name])}
     least = judgement().least_covered
     pairs: list[tuple[float, str, str]] = []
+    complete: list[str] = []
     tensors = {name: {key: Tensor(shape, "float32") for key, shape in s.items()} for name, s in known.items()}
     for model, wanted in tensors.items():
         for file, given in tensors.items():
@@ -90,13 +96,23 @@ def foreign(known: dict[str, Shapes]) -> dict[str, Any]:
             taken = sum(prod(e.shape) for e in found.of("matched", "renamed", "adapted"))
             total = sum(prod(t.shape) for t in wanted.values())
             held = sum(prod(t.shape) for t in given.values())
+            if not found.of("missing", "mismatched") and not found.deeper:
+                complete.append(f"{file} into {model}")
             pairs.append((max(taken / total, taken / held), file, model))
     shares = np.array([share for share, _, _ in pairs])
     return {
         "pairs": len(pairs), "least share": least, "taken for the same model in part": int((shares >= least).sum()),
+        "of these, of another family": sum(share >= least and family[f] != family[m] for share, f, m in pairs),
+        "taken for the same model": complete,
         "shares at 50, 90, 99%": [round(float(q), 3) for q in np.quantile(shares, (0.5, 0.9, 0.99))],
         "largest": [[round(s, 3), f, m] for s, f, m in sorted(pairs, reverse=True)[:12]],
     }  # fmt: skip
+
+
+PARTS: dict[str, Callable[[dict[str, Shapes]], dict[str, Any]]] = {
+    "recognised by shapes": recognised,
+    "files of other models": foreign,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,15 +121,17 @@ def main(argv: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="the first ten architectures, nothing written")
+    parser.add_argument("--only", choices=tuple(PARTS), action="append", help="run this part; the other one is kept")
     options = parser.parse_args(argv)
     names = models.list_models(module=models)[: 10 if options.short else None]
     known = {name: torchvision_models.entries(name) for name in names}
+    held = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.short else {}
     report = {
         "date": datetime.date.today().isoformat(),
         "machine": {"processors": os.cpu_count(), "system": platform.platform()},
         "versions": {name: version(name) for name in ("torch", "torchvision")},
-        "recognised by shapes": recognised(known),
-        "files of other models": foreign(known),
+        **{part: held[part] for part in PARTS if part in held},
+        **{part: PARTS[part](known) for part in options.only or PARTS},
     }
     print(json.dumps(report, indent=2))
     if not options.short:

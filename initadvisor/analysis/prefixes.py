@@ -39,21 +39,26 @@ def best_prefixes(given: Mapping[str, Shape], wanted: Mapping[str, Shape]) -> tu
     same = sum(wanted.get(name) == shape for name, shape in given.items())
     if same >= ENOUGH * min(len(given), len(wanted)):
         return "", ""
+    ours = [(prefix, _behind(given, prefix)) for prefix in _prefixes(given)]
+    theirs = [(prefix, _behind(wanted, prefix)) for prefix in _prefixes(wanted)]
     best, chosen = (0, 0, 0), ("", "")
-    for strip in _prefixes(given):
-        for add in _prefixes(wanted):
-            if strip and strip == add:
+    for strip, left in ours:
+        for add, right in theirs:
+            if (strip and strip == add) or min(len(left), len(right)) < best[0]:
                 continue
-            shapes = names = 0
-            for name, shape in given.items():
-                if name.startswith(strip):
-                    other = wanted.get(add + name[len(strip) :])
-                    names += other is not None
-                    shapes += other == shape
-            score = (shapes, names, -len(strip) - len(add))
+            names = left.keys() & right.keys()
+            if len(names) < best[0]:
+                continue
+            shapes = sum(left[name] == right[name] for name in names)
+            score = (shapes, len(names), -len(strip) - len(add))
             if score > best:
                 best, chosen = score, (strip, add)
     return chosen if best[0] >= LEAST_EXPLAINED * min(len(given), len(wanted)) else ("", "")
+
+
+def _behind(names: Mapping[str, Shape], prefix: str) -> dict[str, Shape]:
+    """What stands behind a prefix, by the rest of its name."""
+    return {name[len(prefix) :]: shape for name, shape in names.items() if name.startswith(prefix)}
 
 
 def _prefixes(names: Mapping[str, Shape]) -> list[str]:

@@ -53,7 +53,9 @@ def load_pretrained(
     if not report.written:
         what = "belongs to another model" if report.verdict == "foreign" else "does not cover the whole backbone"
         lacking = [row.name for row in (*report.missing, *report.mismatched)]
-        some = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+        some = (
+            ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "") or "none, but the file is a deeper model's"
+        )
         hint = "strict=False loads what fits" if report.verdict == "partial" else None
         raise FormatError(f"{file} {what}: {report.covered:.1%} of it fits; without weights: {some}", hint=hint)
     return report
@@ -87,7 +89,7 @@ def put(
     covered, lacking = _coverage(found)
     used = _used(found, held)
     foreign = max(covered, used) < judgement().least_covered
-    verdict: Verdict = "foreign" if foreign else "partial" if lacking else "complete"
+    verdict: Verdict = "foreign" if foreign else "partial" if lacking or found.deeper else "complete"
     write = verdict == "complete" or (verdict == "partial" and partial)
     odd = transfer(model, found, _by_any_name(held), _head_steps(graph, found, seed), seed) if write else {}
     return _report(target or type(model).__name__, file, held, found, verdict, (covered, used), write, odd)
@@ -184,6 +186,11 @@ def _report(
     notes += [f"{name} holds {count} NaN or infinite values" for name, count in odd.items()]
     if trained is not None and trained < 0.5:
         notes.append(f"the file looks untrained: {1 - trained:.0%} of its weights are at a random draw")
+    if found.deeper:
+        notes.append(
+            f"{len(found.deeper)} weights of the file repeat blocks that the model has fewer of ({found.deeper[0]}): "
+            "it was made for a deeper model"
+        )
     part = _part_of_shards(file)
     return LoadReport(
         target=clean_text(target),

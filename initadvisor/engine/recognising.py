@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+MOST_NAMES = 0.9
+"""Share of an architecture's names from which on they decide between twins of the same shapes."""
+
 MOST_NAMED = 5
 """Architectures that are named where several have the same shapes."""
 
@@ -76,6 +79,8 @@ def by_shapes(shapes: Shapes, *, family: str | None = None, where: str = "") -> 
     close = [(alike, known) for alike, known in scored if alike.share >= least]
     if close and close[0][0].exact:
         close = [(alike, known) for alike, known in close if alike.exact]
+        if close[0][0].names >= MOST_NAMES:  # of twins with the same matrices (VGG with batch norms, and without)
+            close = [(alike, known) for alike, known in close if alike.names == close[0][0].names]
     return tuple(
         Recognised(
             library=known.library,

@@ -93,7 +93,8 @@ class EntryRow(_Record):
 class LoadReport(_Record):
     """What a checkpoint gave a model; each tensor of the model is in one list.
 
-    verdict: "complete" where the whole backbone got its weights, "partial" where some of it did not, "foreign" where
+    verdict: "complete" where the whole backbone got its weights, "partial" where some of it did not, or the file is a
+    deeper model's, "foreign" where
     so little did that the file belongs to another model. covered: share of the elements outside the head that got
     theirs. used: share of the file's elements that belong somewhere in the model. written: whether the model or the
     output file has them. trained: share of the file's matrix elements that look trained, null where that cannot be

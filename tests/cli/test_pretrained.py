@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     held = {}
     for name, shape in sizes.items():
         held[f"module.{name}.weight"] = generator.standard_normal(shape).astype("f4")
-        held[f"module.{name}.bias"] = generator.standard_normal(shape[0]).astype("f4")
+        held[f"module.{name}.bias"] = np.zeros(shape[0], "f4")
     save_file(held, tmp_path / "good.safetensors")
     save_file({n: v for n, v in held.items() if ".2." not in n}, tmp_path / "half.safetensors")
     return tmp_path
@@ -93,3 +93,17 @@ def test_the_checkpoint_is_never_the_output(folder: Path) -> None:
     assert done.returncode == 2
     assert "never changed" in done.stderr
     assert (folder / "good.safetensors").read_bytes() == before
+
+
+def test_a_claim_is_held_against_the_fingerprint(folder: Path) -> None:
+    words = ("good.safetensors", "--select", "IA7", "--output-format", "json")
+    plain = here("check", *words, cwd=folder)
+    assert json.loads(plain.stdout)["findings"] == []
+    claimed = here("check", *words, "--expect", "pretrained", cwd=folder)
+    assert claimed.returncode == 1
+    assert [finding["rule"] for finding in json.loads(claimed.stdout)["findings"]] == ["IA701"]
+    (folder / "initadvisor.toml").write_text(
+        '[targets.net]\ntarget = "good.safetensors"\nexpect = "pretrained"\nclasses = 7\n'
+    )
+    configured = here("check", "net", "--select", "IA7", "--output-format", "json", cwd=folder)
+    assert [finding["rule"] for finding in json.loads(configured.stdout)["findings"]] == ["IA701"]

@@ -284,3 +284,18 @@ def test_what_is_no_checkpoint_is_an_error(
 ) -> None:
     with pytest.raises((NotFoundError, UsageError), match=said):
         load_pretrained(model, make(tmp_path))
+
+
+def test_the_file_of_a_deeper_model_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    def stack(depth: int) -> nn.Module:
+        blocks = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(depth)))
+        return nn.Sequential(nn.Linear(4, 8), blocks, nn.Linear(8, 2))
+
+    file, model = tmp_path / "w.safetensors", stack(2)
+    save_file(stack(5).state_dict(), file)
+    report = put(model, file)
+    assert (report.verdict, report.covered, report.written) == ("partial", 1.0, False)
+    assert any("3 weights of the file repeat blocks" in note for note in report.notes)
+    with pytest.raises(FormatError, match="deeper"):
+        load_pretrained(model, file)
+    assert load_pretrained(model, file, strict=False).written

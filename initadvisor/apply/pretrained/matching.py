@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -56,13 +57,15 @@ class Entry:
 class Match:
     """Every entry of the model with what happens to it, and what of the file nothing asks for.
 
-    strip, add: the prefix taken off the file's names, and the one put there.
+    strip, add: the prefix taken off the file's names, and the one put there. deeper: what of `unexpected` repeats a
+    block that the model has fewer of, as the file of a deeper model of the same family does.
     """
 
     entries: tuple[Entry, ...]
     unexpected: tuple[str, ...]
     strip: str = ""
     add: str = ""
+    deeper: tuple[str, ...] = ()
 
     def of(self, *actions: Action) -> tuple[Entry, ...]:
         """The entries with one of these actions."""
@@ -86,7 +89,17 @@ def match(
     used = {entry.source for entry in entries if entry.source is not None}
     unexpected = tuple(name for name in file if name not in used)
     repaired = any(entry.action == "renamed" for entry in entries)
-    return Match(entries, unexpected, strip if repaired else "", add if repaired else "")
+    kinds = {_kind(name) for name in model}
+    back: dict[str, str] = {}
+    for name, source in table.items():  # the repaired name comes before the file's own
+        back.setdefault(source, name)
+    deeper = tuple(name for name in unexpected if len(file[name].shape) > 1 and _kind(back.get(name, name)) in kinds)
+    return Match(entries, unexpected, strip if repaired else "", add if repaired else "", deeper)
+
+
+def _kind(name: str) -> str:
+    """A name with its numbers left out: what blocks of a kind have in common."""
+    return re.sub(r"\d+", "#", name)
 
 
 def _renamed(file: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> dict[str, str]:

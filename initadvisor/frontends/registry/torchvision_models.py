@@ -9,7 +9,7 @@ from typing import Any
 
 from initadvisor.frontends.registry.known import Known, PretrainedWeights
 
-FEWEST, MOST = 0.4, 2.5
+FEWEST, MOST = 0.2, 4.0
 """Parameters of a candidate over those of the model: a head of another size changes the count, by less than this."""
 
 

@@ -143,3 +143,16 @@ def test_a_grid_is_read_off_its_rows(given: tuple[int, ...], wanted: tuple[int, 
 )
 def test_a_table_without_a_grid_is_not_adapted(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     assert grid_of(given, wanted) is None
+
+
+def test_the_file_of_a_deeper_model_is_known_by_its_further_blocks() -> None:
+    model = {**{f"layers.{i}.weight": (16, 16) for i in range(4)}, "head.weight": (10, 16)}
+    file = {
+        **{f"net.layers.{i}.weight": (16, 16) for i in range(6)},
+        "net.head.weight": (10, 16),
+        "neck.weight": (4, 16),
+    }
+    found = match(_tensors(file), _tensors(model))
+    assert found.deeper == ("net.layers.4.weight", "net.layers.5.weight")
+    assert set(found.unexpected) == {*found.deeper, "neck.weight"}
+    assert match(_tensors(model), _tensors(model)).deeper == ()
