@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initadvisor.apply.data_driven.gradinit import gradinit
+    from initadvisor.apply.data_driven.lsuv import lsuv
     from initadvisor.apply.meta import meta_start
     from initadvisor.apply.norms import convert_norms
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
+    from initadvisor.engine.clients import check_clients
     from initadvisor.engine.data import check_data
     from initadvisor.engine.loading_weights import load_pretrained
     from initadvisor.engine.pretrained import pretrained_weights
@@ -49,10 +52,13 @@ __all__ = [
     "apply",
     "assert_init_ok",
     "check",
+    "check_clients",
     "check_data",
     "compare",
     "convert_norms",
     "load_pretrained",
+    "gradinit",
+    "lsuv",
     "meta_start",
     "pretrained_weights",
     "probe",
@@ -69,11 +75,14 @@ _HOMES = {
     "assert_init_ok": "initadvisor.integrations.assertion",
     "check": "initadvisor.engine",
     "suppress": "initadvisor.frontends.markers",
+    "check_clients": "initadvisor.engine.clients",
     "check_data": "initadvisor.engine.data",
     "watch": "initadvisor.integrations.watching",
     "convert_norms": "initadvisor.apply.norms",
     "load_pretrained": "initadvisor.engine.loading_weights",
     "pretrained_weights": "initadvisor.engine.pretrained",
+    "gradinit": "initadvisor.apply.data_driven",
+    "lsuv": "initadvisor.apply.data_driven",
     "meta_start": "initadvisor.apply.meta",
 }
 

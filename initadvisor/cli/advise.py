@@ -71,11 +71,14 @@ def examined(checker: Checker, subject: Any, label: str, quiet: bool) -> Examina
 def plan_of(settings: Config, done: Examination, options: dict[str, Any]) -> Plan:
     """The plan that a configuration and the options of a command ask for."""
     from initadvisor.engine import plan_for
+    from initadvisor.engine.priors import labels_in, prior_of
 
+    labels = labels_in(options["labels"]) if options["labels"] is not None else None
     return plan_for(
         done,
         preset=options["preset"] or settings.preset,
         policy=settings.policy,
+        classes=prior_of(labels, options["class_counts"], options["prior"]),
         only_flagged=options["only_flagged"],
         include_trained=options["allow_trained"],
         seed=options["seed"] or 0,

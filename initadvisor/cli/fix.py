@@ -96,6 +96,10 @@ def _read_plan(options: dict[str, Any]) -> Plan | None:
         return None
     if options["preset"] is not None:
         raise UsageError("--preset makes a plan and --plan brings one", hint="give one of them")
+    for option in ("class_counts", "labels", "prior"):
+        if options[option] is not None:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} makes a plan and --plan brings one", hint="give one of them")
     try:
         return Plan.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:

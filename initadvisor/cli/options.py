@@ -39,6 +39,24 @@ def _preset(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     return value
 
 
+def _counts(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    words = value.split(",")
+    if not all(word.strip().isdecimal() and len(word.strip()) < 16 for word in words):
+        raise click.BadParameter(f"{value!r} is not of the form 900,80,20", ctx=ctx, param=parameter)
+    return tuple(float(word) for word in words)
+
+
+def _prior(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | float | None:
+    if value is None or value in ("class", "focal"):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither class, focal nor a number", ctx=ctx, param=parameter) from None
+
+
 _RULES = (
     click.option(
         "--select",
@@ -117,6 +135,23 @@ _PLAN = (
         callback=_preset,
         metavar="NAME",
         help="Lay these recipes over the advice: vision, gpt, vit, sigmoid-mlp, fixup, orthogonal ...",
+    ),
+    click.option(
+        "--class-counts",
+        callback=_counts,
+        metavar="N,N,...",
+        help="Samples of each class: the head's bias starts at the log frequencies.",
+    ),
+    click.option(
+        "--labels",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The same from labels: a .npy file, or text with one class number a line.",
+    ),
+    click.option(
+        "--prior",
+        callback=_prior,
+        metavar="class|focal|P",
+        help="Every output of the head starts at this probability (focal: 0.01); class is what --labels says.",
     ),
     click.option("--only-flagged", is_flag=True, help="Leave alone what no rule has found fault with."),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of the draws.  [default: 0]"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from initadvisor.engine.alternatives import alternatives
 from initadvisor.engine.api import input_shapes
@@ -14,6 +14,7 @@ from initadvisor.errors import UsageError
 from initadvisor.frontends.options import LoadOptions
 
 if TYPE_CHECKING:
+    from initadvisor.engine.priors import ClassPrior
     from initadvisor.plan import Override, Plan
 
 TRAINED = "trained: it holds something learned"
@@ -25,6 +26,9 @@ def advise(
     preset: str | None = None,
     params: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | Iterable[Override] | None = None,
+    labels: Any = None,
+    class_counts: Sequence[float] | None = None,
+    prior: Literal["class", "focal"] | float | None = None,
     only_flagged: bool = False,
     include_trained: bool = False,
     seed: int = 0,
@@ -40,14 +44,19 @@ def advise(
     target, select, ignore, rules_dirs, input_shape, example, allow_pickle: as `initadvisor.check` takes them.
     preset: a named set of recipes ("vision", "gpt", "vit", ...), or one recipe with `params` of its own.
     policy: globs over parameter or layer names, which win: {"head.*": {"method": "zeros"}, "backbone.*": "keep"}.
+    labels: of the training set (class numbers, rows of 0 and 1, (inputs, labels) or a loader of them), or class_counts,
+        samples of each class: the head's bias starts at the log frequencies, of one sigmoid output or of several at
+        the logits of the base rates. prior: "focal" or a probability, at which every output starts instead.
     only_flagged: leave alone what no rule has found fault with. include_trained: draw anew what holds something
     learned. seed: of the draws, each of which depends on it and on the name of the parameter alone.
 
     Raises a subclass of InitAdvisorError where the target cannot be read or a setting is off.
     """
+    from initadvisor.engine.priors import prior_of
     from initadvisor.plan import overrides
 
     known_preset(preset)
+    classes = prior_of(labels, class_counts, prior)
     wanted = overrides(policy) if isinstance(policy, Mapping) else tuple(policy or ())
     load = LoadOptions(input_shapes=input_shapes(input_shape), example=example, allow_pickle=allow_pickle)
     settings = CheckSettings(select=tuple(select), ignore=tuple(ignore), rules_dirs=tuple(rules_dirs), load=load)
@@ -56,6 +65,7 @@ def advise(
         preset=preset,
         params=params,
         policy=wanted,
+        classes=classes,
         only_flagged=only_flagged,
         include_trained=include_trained,
         seed=seed,
@@ -68,13 +78,20 @@ def plan_for(
     preset: str | None = None,
     params: Mapping[str, Any] | None = None,
     policy: Iterable[Override] = (),
+    classes: ClassPrior | None = None,
     only_flagged: bool = False,
     include_trained: bool = False,
     seed: int = 0,
 ) -> Plan:
-    """The plan for a target that was examined; raises UsageError for an unknown preset or what does not fit."""
+    """The plan for a target that was examined; raises UsageError for an unknown preset or what does not fit.
+
+    classes: what is known of the labels; the user's own globs win over what follows from it.
+    """
+    from initadvisor.engine.priors import prior_overrides
     from initadvisor.plan import advise as plan
     from initadvisor.plan.score import score
+
+    priors = prior_overrides(examined.graph, classes)
 
     made = plan(
         examined.graph,
@@ -82,11 +99,13 @@ def plan_for(
         examined.judgement.findings,
         preset=preset or "default",
         params=params,
-        policy=policy,
+        policy=(*priors, *policy),
         include_trained=include_trained,
         seed=seed,
     )
-    made = made.only_flagged() if only_flagged else made
+    asked = {override.why for override in priors}
+    if only_flagged:
+        made = made.only(lambda step: bool(step.rules) or step.reason.removeprefix("asked for: ") in asked)
     view = examined.view
     return replace(
         made,

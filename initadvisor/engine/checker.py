@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
 
 Progress = Callable[..., None]
-Purpose = Literal["check", "probe", "data"]
+Purpose = Literal["check", "probe", "data", "clients"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +218,9 @@ class Checker:
 
 
 def purpose_of(rule: Rule) -> Purpose:
-    """What a rule is judged in: a check, a probe, or a look at data."""
+    """What a rule is judged in: a check, a probe, a look at data or at clients."""
     needs = rule.active.needs
-    return "probe" if "probe" in needs else "data" if "batch" in needs else "check"
+    return "probe" if "probe" in needs else "data" if "batch" in needs else "clients" if "clients" in needs else "check"
 
 
 def silent(*_: Any) -> None:

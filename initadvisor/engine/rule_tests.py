@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from initadvisor.engine.checker import Checker, CheckSettings, purpose_of
+from initadvisor.engine.clients import ClientsChecker
 from initadvisor.engine.data import DataChecker
 from initadvisor.engine.probing import make_prober
 from initadvisor.errors import RuleError
@@ -72,6 +73,8 @@ class Checkers:
             return lambda variables: _probe(checker, variables)
         if purpose == "data":
             return lambda variables: _look_at_data(checker, variables)
+        if purpose == "clients":
+            return lambda variables: _look_at_clients(checker, variables)
 
         def check(variables: Mapping[str, Any]) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
             report = _asked(checker, variables).check(variables["model"], load=_load_options(variables))
@@ -107,6 +110,14 @@ def _look_at_data(checker: Checker, variables: Mapping[str, Any]) -> tuple[Seque
     """Judge the batch that an example built."""
     options = {name: variables[name] for name in _DATA_OPTIONS if name in variables}
     report = DataChecker(checker).check(variables["batch"], **options)
+    return report.findings, report.not_evaluated
+
+
+def _look_at_clients(
+    checker: Checker, variables: Mapping[str, Any]
+) -> tuple[Sequence[Finding], Sequence[NotEvaluated]]:
+    """Judge the clients that an example built."""
+    report = ClientsChecker(checker).check(variables["clients"], variables.get("server"))
     return report.findings, report.not_evaluated
 
 

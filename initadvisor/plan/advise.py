@@ -97,7 +97,7 @@ def _decided(
     if override is not None:
         if override.spec is not None:
             override.spec.std(parameter.shape, layout)  # a method that does not fit the shape is the user's error
-        return override.spec, f'asked for by "{override.pattern}"', {}
+        return override.spec, f"asked for: {override.why}" if override.why else f'asked for by "{override.pattern}"', {}
     choice = chosen.get(parameter.name)
     kept = intent.reason(parameter)
     hard = kept is not None and kept.startswith(("frozen", "trained", "in no layer", "reparametrised"))

@@ -18,12 +18,15 @@ _FOR_VECTORS = frozenset({"constant", "zeros", "ones", "normal", "uniform", "tru
 class Override:
     """A glob over parameter or layer names and what to do with what it matches; spec None keeps it as it is.
 
+    why: what a plan says of it, where that is more than that somebody asked.
+
     A layer's name stands for its weight, and for its bias too where the parameter is kept or set to a constant.
     Methods that need a matrix pass by biases and scales, so that "encoder.*" may name one.
     """
 
     pattern: str
     spec: InitSpec | None
+    why: str = ""
 
     def matches(self, parameter: str, shape: tuple[int, ...], layer: str, is_weight: bool) -> bool:
         """Whether the override is about a parameter of that name and shape, which belongs to that layer."""

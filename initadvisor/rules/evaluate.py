@@ -15,6 +15,7 @@ NEED_REASONS: Mapping[Need, str] = {
     "signal": "no signal prediction was made",
     "probe": "no probe was run",
     "batch": "no batch was given",
+    "clients": "no clients were given",
     "checkpoint": "no checkpoint to compare with was given",
 }
 

@@ -54,7 +54,7 @@ def run_example(rule: Rule, example: Example, check: CheckExample) -> Outcome:
         namespace = build(rule, example)
     except Exception as error:
         return Outcome(rule, example, f"the code raised {type(error).__name__}: {error}")
-    subject = "batch" if rule.active.scope == "batch" else "model"
+    subject = {"batch": "batch", "client": "clients", "clients": "clients"}.get(rule.active.scope, "model")
     if subject not in namespace:
         return Outcome(rule, example, f"the code sets no variable `{subject}`")
     try:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from initadvisor.rules.rule import Safety, Severity
 
-SubjectKind = Literal["model", "layer", "tensor", "norm", "activation", "batch", "step"]
+SubjectKind = Literal["model", "layer", "tensor", "norm", "activation", "batch", "step", "client", "clients"]
 EvidenceValue = bool | float | str | list[float] | list[str]
 
 

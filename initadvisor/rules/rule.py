@@ -13,7 +13,7 @@ from initadvisor.rules.vocabulary import Scope
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["preview", "stable", "deprecated", "removed"]
-Need = Literal["graph", "weights", "signal", "probe", "batch", "checkpoint"]
+Need = Literal["graph", "weights", "signal", "probe", "batch", "checkpoint", "clients"]
 Safety = Literal["safe-before-training", "changes-model", "manual"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

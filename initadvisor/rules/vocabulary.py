@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 FactType = Literal["number", "text", "flag", "numbers", "texts"]
 FactValue = float | str | bool | list[float] | list[str]
-Scope = Literal["model", "layer", "tensor", "norm", "activation", "batch", "step"]
+Scope = Literal["model", "layer", "tensor", "norm", "activation", "batch", "step", "client", "clients"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ CASES: list[tuple[InitSpec, list[tuple[tuple[int, ...], Layout | None]]]] = [
     (InitSpec("negative_mean_normal"), MATRICES),
     (InitSpec("focal_prior"), VECTORS),
     (InitSpec("class_prior", {"priors": [0.7, 0.2, 0.1]}), [((3,), None)]),
+    (InitSpec("base_rate", {"rates": [0.5, 0.01]}), [((2,), None)]),
     (InitSpec("lstm_bias"), [((64,), None), ((2, 64), None)]),
     (InitSpec("chrono_bias", {"t_max": 100.0}), [((4096,), None)]),
     (InitSpec("hippo_legs"), [((16, 16), None), ((3, 16, 16), None)]),

@@ -63,8 +63,8 @@ def test_a_shard_is_a_slice_of_the_whole(spec, shape, layout):
 
 
 DETERMINISTIC = {
-    *("constant", "zeros", "ones", "identity", "idinit_zero", "zero", "focal_prior", "class_prior", "lstm_bias"),
-    *("hippo_legs", "hippo_input", "s4d_log_real", "s4d_imaginary", "s4d_real", "mamba_a_log", "lora_b"),
+    *("constant", "zeros", "ones", "identity", "idinit_zero", "zero", "focal_prior", "class_prior", "base_rate"),
+    *("lstm_bias", "hippo_legs", "hippo_input", "s4d_log_real", "s4d_imaginary", "s4d_real", "mamba_a_log", "lora_b"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from initadvisor.analysis.facts.backbone import BackboneFacts
+from initadvisor.analysis.facts.clients import ClientFacts, ClientsFacts
 from initadvisor.analysis.facts.data import ExpectedFacts, InputFacts, LabelFacts
 from initadvisor.analysis.facts.layer import LayerFacts
 from initadvisor.analysis.facts.model import ModelFacts
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SCOPES",
     "BackboneFacts",
+    "ClientFacts",
+    "ClientsFacts",
     "DrawFacts",
     "ExpectedFacts",
     "InputFacts",
@@ -49,6 +52,8 @@ SCOPES: Mapping[str, Mapping[str, type]] = {
     "norm": {"norm": NormFacts, "tensor": TensorFacts, "bias": TensorFacts, "model": ModelFacts},
     "tensor": {"tensor": TensorFacts, "model": ModelFacts},
     "batch": {"input": InputFacts, "labels": LabelFacts},
+    "client": {"client": ClientFacts, "clients": ClientsFacts},
+    "clients": {"clients": ClientsFacts},
 }
 """What the subjects of each scope carry: scope -> group -> fact model."""
 

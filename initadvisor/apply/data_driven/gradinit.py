@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from initadvisor.apply.data_driven.observe import finite, pairs, undisturbed
+from initadvisor.apply.data_driven.observe import finite, pairs, second_derivatives, undisturbed
 
 Loss = Callable[[Any, Any], torch.Tensor]
 
@@ -35,14 +35,15 @@ def gradinit(
     Caveat: needs second derivatives; a parameter that is all zero stays so. The factors fit this step size.
     Source: Zhu et al. 2021, arXiv 2102.08098.
 
-    Raises UsageError, with the module unchanged, where there is no batch or the loss is not finite.
+    Raises UsageError, with the module unchanged, where there is no batch, or the loss is not finite or cannot be
+    differentiated twice.
     """
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     start = {name: p.detach().clone() for name, p in named.items()}
     factors = {name: torch.ones((), dtype=p.dtype, device=p.device, requires_grad=True) for name, p in named.items()}
     learner = torch.optim.Adam(factors.values(), rate)
     data = pairs(batches)
-    with undisturbed(module):
+    with undisturbed(module), second_derivatives("write the loss with other operators, or use lsuv"):
         for step in range(steps):
             (batch, target), (following, next_target) = data[step % len(data)], data[(step + 1) % len(data)]
             scaled = {name: factors[name] * start[name] for name in named}

@@ -73,6 +73,17 @@ def finite(loss: torch.Tensor, place: str) -> torch.Tensor:
     return loss
 
 
+@contextmanager
+def second_derivatives(hint: str) -> Iterator[None]:
+    """Turn torch's word that some operator cannot be differentiated twice into a UsageError with this hint."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("derivative for "):
+            raise
+        raise UsageError(f"the model or its loss cannot be differentiated twice: {error}", hint=hint) from error
+
+
 def executed(module: nn.Module, batch: Any) -> list[tuple[str, nn.Module]]:
     """The weighted layers by name in the order in which a forward pass calls them, each once.
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from initadvisor.apply.data_driven.observe import undisturbed
+from initadvisor.apply.data_driven.observe import second_derivatives, undisturbed
 from initadvisor.apply.meta.inner import (
     State,
     checked,
@@ -154,7 +154,7 @@ def _learn(
     if order not in (1, 2):
         raise UsageError(f"MAML is of order 1 or 2, not {order!r}")
     drawn = tasks_of(sampler, seed)
-    with undisturbed(module):
+    with undisturbed(module), second_derivatives("order=1 needs none"):
         moving, fixed = start_of(module)
         names = list(moving) if head is None else names_under(module, head)
         learner = torch.optim.Adam(moving.values(), outer_rate)

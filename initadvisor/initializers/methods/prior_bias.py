@@ -38,3 +38,19 @@ def class_prior(rng: np.random.Generator, shape: tuple[int, ...], *, priors: lis
     frequencies = np.asarray(priors, np.float64)
     logs: np.ndarray = np.log(frequencies / frequencies.sum()).reshape(shape)
     return logs
+
+
+@array_method("base_rate")
+def base_rate(rng: np.random.Generator, shape: tuple[int, ...], *, rates: list[float]) -> np.ndarray:
+    """The bias with which each of several sigmoid outputs starts at the base rate of its own label.
+
+    Formula: b_c = ln(p_c / (1 - p_c)); the loss then starts at the sum of the labels' entropies.
+    Use: heads with several labels a sample. For one probability on all outputs there is focal_prior.
+    Caveat: needs one rate an output, each between 0 and 1; smooth those of labels that never or always hold.
+    Source: folklore; Karpathy 2019, "A Recipe for Training Neural Networks".
+    """
+    known = np.asarray(rates, np.float64)
+    if not ((known > 0.0) & (known < 1.0)).all():
+        raise UsageError(f"base rates lie between 0 and 1, not at {float(known.min())} to {float(known.max())}")
+    logits: np.ndarray = (np.log(known) - np.log1p(-known)).reshape(shape)
+    return logits

@@ -28,6 +28,13 @@ def test_a_prior_bias_gives_its_probability(prior):
     assert 1 / (1 + np.exp(-draw("focal_prior", (1,), prior=prior)[0])) == pytest.approx(prior, rel=1e-9)
 
 
+def test_base_rate_starts_each_output_at_its_own_rate():
+    rates = np.array([0.5, 0.01, 0.999])
+    assert 1 / (1 + np.exp(-draw("base_rate", (3,), rates=rates.tolist()))) == pytest.approx(rates, rel=1e-9)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        draw("base_rate", (2,), rates=[0.5, 1.0])
+
+
 def test_class_prior_starts_the_loss_at_the_entropy():
     """Acceptance: .871 against the ln 4 = 1.386 of a zero bias."""
     priors = np.array([0.7, 0.2, 0.05, 0.05])
