@@ -15,8 +15,8 @@ joint         trained by Adam to tell all training classes apart, then a new hea
               one for each of MAML's tasks.
 MAML          second order, 3 inner steps on 5 samples a class, 16 tasks a step; it begins with a head of zeros, since
               what is class 0 changes from task to task (Ye and Chao 2021, arXiv 2106.16245).
-Reptile       by its definition: one task a step, 10 inner steps of gradient descent on 10 samples each; 16,000 gradients
-              in all, where MAML takes 12,800.
+Reptile       by its definition: one task a step, 10 inner steps of gradient descent on 10 samples each, 16,000
+              gradients in all, where MAML takes 12,800.
 conditioned   head and modulation generated from the support set, then tuned like all others.
 
 What is tuned for every start alike, by seed and number of shots, on tasks of the training classes: the rate of the
