@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from initadvisor.apply.norms import convert_norms
     from initadvisor.apply.torch_module import apply
     from initadvisor.engine import advise, check
+    from initadvisor.engine.attributing import attribute
     from initadvisor.engine.clients import check_clients
     from initadvisor.engine.data import check_data
     from initadvisor.engine.loading_weights import load_pretrained
@@ -51,6 +52,7 @@ __all__ = [
     "advise",
     "apply",
     "assert_init_ok",
+    "attribute",
     "check",
     "check_clients",
     "check_data",
@@ -73,6 +75,7 @@ _HOMES = {
     "Report": "initadvisor.report",
     "advise": "initadvisor.engine",
     "assert_init_ok": "initadvisor.integrations.assertion",
+    "attribute": "initadvisor.engine.attributing",
     "check": "initadvisor.engine",
     "suppress": "initadvisor.frontends.markers",
     "check_clients": "initadvisor.engine.clients",
