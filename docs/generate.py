@@ -41,6 +41,7 @@ NAV: list[tuple[str, str]] = [
     ("Data", "data.md"),
     ("Norms and activations", "norms-and-activations.md"),
     ("Pretrained weights", "pretrained.md"),
+    ("Starts from data and tasks", "starts.md"),
     ("Report format", "report.md"),
     ("Facts", "facts.md"),
     ("Writing rules", "writing-rules.md"),
