@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import ray
 
-from initadvisor.engine import CheckSettings
 from initadvisor.errors import UsageError
 from initadvisor.report import Report
 from initadvisor.sweep.job import Done, Engine, Job
@@ -46,12 +45,14 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TARGETS = ("good.onnx", "small.onnx", "bad.onnx", "broken.onnx", "good.onnx")
 """The first one waits until its worker is killed and runs at the second attempt; no worker survives the last one."""
+SETTINGS = {"params": {"IA101.low": 0.2}, "ignore": ("IA102",)}
+"""They have to reach the workers, and come back as the digest of each report."""
 
 
 def _swept(engine: Engine, zoo: Path, folder: Path) -> list[Report]:
     """The reports of a sweep with a worker killed in the middle of a job, and one job that nothing survives."""
     pids, release = folder / "pids", folder / "release"
-    jobs = jobs_for(zoo, *TARGETS)
+    jobs = jobs_for(zoo, *TARGETS, **SETTINGS)
     jobs[0] = burdened(jobs[0], Holding(pids, release))
     jobs[-1] = burdened(jobs[-1], Deadly())
     ended: list[tuple[int, int]] = []
@@ -83,7 +84,7 @@ def local_reports(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> list[R
 
 
 def test_processes_here_give_the_reports_of_a_plain_check(local_reports: list[Report], zoo: Path) -> None:
-    assert local_reports[:4] == [alone(job) for job in jobs_for(zoo, *TARGETS[:4])]
+    assert local_reports[:4] == [alone(job) for job in jobs_for(zoo, *TARGETS[:4], **SETTINGS)]
     lost = local_reports[-1].error
     assert lost is not None
     assert "its worker process ended with exit code 3" in lost.message
@@ -111,14 +112,6 @@ def test_a_job_that_hangs_is_ended_and_the_next_one_runs(zoo: Path, tmp_path: Pa
     assert late.error is not None
     assert late.error.message.startswith("good.onnx: tried once, and it was not done in time and was ended (--timeout")
     assert fine == alone(jobs[1])
-
-
-def test_settings_reach_the_workers(zoo: Path) -> None:
-    jobs = jobs_for(zoo, "bad.onnx", select=("IA001",), params={"IA101.low": 0.2})
-    assert jobs[0].settings == CheckSettings(select=("IA001",), params={"IA101.low": 0.2})
-    [report] = sweep(jobs, LocalEngine(1))
-    assert report == alone(jobs[0])
-    assert {finding.rule for finding in report.findings} == {"IA001"}
 
 
 def test_the_service_runs_its_jobs_on_ray_and_a_killed_one_again(cluster: None, tmp_path: Path) -> None:
