@@ -12,7 +12,9 @@ from initadvisor.probe.onnx_torch import to_module
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 QUICK = ("inception_v1", "shufflenet", "squeezenet")
-SLOW = ("bvlc_alexnet", "densenet121", "inception_v2", "resnet50", "vgg19", "zfnet512")
+SLOW = ("densenet121", "inception_v2", "resnet50")
+LARGE = ("bvlc_alexnet", "vgg19", "zfnet512")
+"""Hundreds of megabytes of weights in front of the head: by hand, with -m long."""
 
 
 def _drawn(name, rng):
@@ -42,10 +44,17 @@ def _drawn(name, rng):
 
 
 def test_the_list_is_complete():
-    assert {path.stem for path in FOLDER.glob("light_*.onnx")} == {f"light_{name}" for name in (*QUICK, *SLOW)}
+    assert {path.stem for path in FOLDER.glob("light_*.onnx")} == {f"light_{name}" for name in (*QUICK, *SLOW, *LARGE)}
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+        *(pytest.param(name, marks=pytest.mark.long) for name in LARGE),
+    ],
+)
 def test_light_zoo_graph_runs_forward_and_backward(tmp_path, reference, name):
     rng = np.random.default_rng(0)
     model, known = _drawn(name, rng)
