@@ -55,9 +55,21 @@ def _open(ray: Any, place: str | None, cpus: int | None) -> None:
             ray.init(**own, log_to_driver=False, logging_level="ERROR")
         except Exception as error:
             ray.shutdown()
+            _clear_away(error)
             if not left:
                 text = " ".join(str(error).split())[:300]
                 hint = None if place else "the machine is too busy for it, or start a cluster with ray start --head"
                 raise UsageError(f"{what}: {type(error).__name__}: {text}", hint=hint) from error
         else:
             return
+
+
+def _clear_away(error: BaseException) -> None:
+    """End what a failed start has left running until our own end, as it would hold up the next try."""
+    trace = error.__traceback__
+    while trace is not None:
+        node: Any = trace.tb_frame.f_locals.get("self")
+        if type(node).__name__ == "Node" and hasattr(node, "kill_all_processes"):
+            with contextlib.suppress(Exception):
+                node.kill_all_processes(check_alive=False, allow_graceful=False)
+        trace = trace.tb_next
