@@ -266,6 +266,21 @@ FIGURES: list[tuple[str, str, Find]] = [
     ("signal.json", "models and stacks over which the predicted signal was compared", lambda d: d["all"]["models"]),
     ("signal.json", "median relative error of the predicted std", lambda d: d["all"]["activation_std"]["median_error"]),
     ("fingerprint.json", "random draws that were called trained", lambda d: d["random_draws"]["false alarm rate"]),
+    (
+        "fingerprint.json",
+        "torchvision tensors at random init called random, of the right family",
+        lambda d: d["zoo"]["right"],
+    ),
+    (
+        "fingerprint.json",
+        "tensors called trained after 200 steps (target 0.95)",
+        lambda d: d["trained_test"]["rates"]["trained tensors called trained"],
+    ),
+    (
+        "recognition.json",
+        "torchvision models recognised by their shapes, of 160 cases",
+        lambda d: d["recognised by shapes"]["right and alone"],
+    ),
     ("zoo.json", "published models looked at", lambda d: d["summary"]["looked at"]),
     ("zoo.json", "of these, with errors of check", lambda d: len(d["summary"]["check"]["models with errors"])),
     (
