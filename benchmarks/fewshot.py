@@ -21,6 +21,7 @@ conditioned   head and modulation generated from the support set, then tuned lik
 
 What is tuned for every start alike, by seed and number of shots, on tasks of the training classes: the rate of the
 gradient descent, its number of steps, whether all layers or the head alone move; for `joint` also its length and head.
+The tasks to learn from take any five training classes, those to tune and test on five digits in one rotation each.
 Each seed has its own split of the classes, start and tasks. Intervals are 95%, by Student's t over the five seeds.
 The target: MAML or Reptile beats the random and the joint start at 1 and at 5 shots.
 """
@@ -128,7 +129,7 @@ def starts(method: str, images: Images, known: list[int], part: slice, seed: int
     model = network()
 
     def sampler(generator: torch.Generator) -> Any:
-        return task(images, known, part, 5, 5, generator)
+        return task(images, known, part, 5, 5, generator, apart=False)
 
     outer = OUTER // 10 if short else OUTER
     plain = {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -82,14 +82,26 @@ def glyphs(side: int = SIDE) -> Images:
 
 
 def task(
-    images: Images, groups: list[int], part: slice, shots: int, queries: int, generator: torch.Generator
+    images: Images,
+    groups: list[int],
+    part: slice,
+    shots: int,
+    queries: int,
+    generator: torch.Generator,
+    apart: bool = True,
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
-    """A task of `WAYS` classes, each of another group, in random order, from a part of each class's samples."""
-    chosen = [groups[i] for i in torch.randperm(len(groups), generator=generator)[:WAYS].tolist()]
+    """A task of `WAYS` classes in random order, from a part of each class's samples.
+
+    apart: each class of another group. A 0 upside down is a 0, so that rotations of one digit cannot always be told
+    apart; to learn from such tasks does no harm.
+    """
+    classes = [(group, variant) for group in groups for variant in range(len(images.groups[group]))]
+    if apart:
+        classes = [(group, int(torch.randint(len(images.groups[group]), (), generator=generator))) for group in groups]
     support, query = [], []
-    for group in chosen:
-        variants = images.groups[group]
-        x = variants[int(torch.randint(len(variants), (), generator=generator))][part]
+    for place in torch.randperm(len(classes), generator=generator)[:WAYS].tolist():
+        group, variant = classes[place]
+        x = images.groups[group][variant][part]
         pick = torch.randperm(len(x), generator=generator)[: shots + queries]
         support.append(x[pick[:shots]])
         query.append(x[pick[shots:]])
