@@ -284,6 +284,46 @@ FIGURES: list[tuple[str, str, Find]] = [
     ("zoo.json", "published models looked at", lambda d: d["summary"]["looked at"]),
     ("zoo.json", "of these, with errors of check", lambda d: len(d["summary"]["check"]["models with errors"])),
     (
+        "trainability.json",
+        "350 starts, the half that no fit has seen: AUC of the probe (target 0.96)",
+        lambda d: d["test"]["looks"]["probe"]["AUC"],
+    ),
+    (
+        "trainability.json",
+        "the same with the look-ahead (target 0.97)",
+        lambda d: d["test"]["looks"]["probe with look-ahead"]["AUC"],
+    ),
+    (
+        "trainability.json",
+        "the same of check with the predicted signal (target 0.85)",
+        lambda d: d["test"]["looks"]["check and signal"]["AUC"],
+    ),
+    (
+        "trainability.json",
+        "precision of errors of the probe with look-ahead (target 0.97)",
+        lambda d: d["test"]["looks"]["probe with look-ahead"]["error level"]["precision"],
+    ),
+    (
+        "trainability.json",
+        "recall of faults of the initialization (target 0.9)",
+        lambda d: d["test"]["looks"]["probe with look-ahead"]["error level, faults of the initialization"]["recall"],
+    ),
+    (
+        "trainability.json",
+        "false-positive rate beside it (target 0.05)",
+        lambda d: d["test"]["looks"]["probe with look-ahead"]["error level"]["false-positive rate"],
+    ),
+    (
+        "fixrate.json",
+        "broken starts that some sound start mends, mended by fix (target 0.95)",
+        lambda d: d["test"]["repair"]["share"],
+    ),
+    (
+        "service.json",
+        "p95 of service calls beside busy workers, ms (target 50)",
+        lambda d: d["parts"]["calls"]["p95_ms"],
+    ),
+    (
         "sweep.json",
         "1,000 models by two Ray workers, times the speed of one",
         lambda d: d["summary"]["times the speed"],
