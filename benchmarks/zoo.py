@@ -38,6 +38,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from zoo_models import TIMM, TRANSFORMERS, VISION
 
 RESULTS = Path(__file__).parent / "results" / "zoo.json"
+NOT_GIVEN = ("deeplabv3_mobilenet_v3_large", "inception_v3")
+"""No batch is given to these: one answers for every pixel, the auxiliary head of the other needs larger images."""
+
 KINDS = ("check", "probe", "probe of a given batch")
 
 GIVEN = 32
@@ -59,12 +62,15 @@ WHY_RIGHT: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Model:
-    """How a model is built, the shape of its input (None: as the model says itself), and what makes it hard."""
+    """How a model is built, the shape of its input (None: as the model says itself), and what makes it hard.
+
+    given: whether it is also probed on a batch that is given to it.
+    """
 
     build: Callable[[], torch.nn.Module]
     shape: tuple[int, ...] | None
     hard: str = ""
-    dense: bool = False
+    given: bool = True
 
 
 def _vision(name: str) -> Callable[[], torch.nn.Module]:
@@ -102,7 +108,8 @@ def _hf(name: str, **config: Any) -> Callable[[], torch.nn.Module]:
 def models() -> dict[str, Model]:
     """Every model by its name, those of torchvision without a prefix."""
     found = {
-        name: Model(_vision(name), (4, 3, size, size), hard, "deeplab" in name) for name, (size, hard) in VISION.items()
+        name: Model(_vision(name), (4, 3, size, size), hard, name not in NOT_GIVEN)
+        for name, (size, hard) in VISION.items()
     }
     for name, (size, hard, kwargs) in TIMM.items():
         found[f"timm {name}"] = Model(_timm(name, **kwargs), (4, 3, size, size), hard)
@@ -125,7 +132,7 @@ def look(model: Model) -> dict[str, Any]:
             "check": initadvisor.check(built, input_shape=model.shape),
             "probe": initadvisor.probe(built, input_shape=model.shape, batch_size=None if model.shape else 4),
         }
-        if model.shape is not None and not model.dense:
+        if model.shape is not None and model.given:
             batch = (torch.randn(GIVEN, *model.shape[1:]), torch.randint(0, 10, (GIVEN,)))
             reports["probe of a given batch"] = initadvisor.probe(built, batch)
     except Exception as error:
