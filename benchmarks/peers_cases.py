@@ -17,7 +17,7 @@ from trainability import data as generated_data
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
-PER_FAMILY = 5
+PER_FAMILY = 3
 """Generated cases taken of each family's test part."""
 
 
