@@ -120,15 +120,17 @@ def spreads(outputs: Sequence[torch.Tensor | None], ranks: Ranks) -> tuple[list[
     return stds, shares
 
 
-def largest_rms(tensors: Iterable[torch.Tensor | None]) -> float | None:
-    """Root mean square of the float tensor with the most elements; None where there is none or it is not finite."""
+def largest_rms(tensors: Iterable[torch.Tensor | None], ranks: Ranks) -> float | None:
+    """Root mean square of the float tensor with the most elements, over all ranks; None where it is not finite."""
     floats = [t for t in tensors if t is not None and t.is_floating_point() and t.ndim > 1 and t.numel()]
-    if not floats:
-        return None
-    largest = max(floats, key=torch.Tensor.numel).detach()
-    values = largest.double() if largest.device.type != "mps" else largest.float()
-    rms = float(values.square().mean()) ** 0.5
-    return rms if math.isfinite(rms) else None
+    found = (0.0, 0)
+    if floats:
+        largest = max(floats, key=torch.Tensor.numel).detach()
+        values = largest.double() if largest.device.type != "mps" else largest.float()
+        found = (float(values.square().sum()), largest.numel())
+    parts = ranks.gathered(found)
+    total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    return math.sqrt(total / count) if count and math.isfinite(total) else None
 
 
 def first_bad(seen: Observation, scaled: bool) -> int | None:

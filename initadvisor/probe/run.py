@@ -192,9 +192,8 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
         fill(seen, training, observer, gradients, scales)
     seen.losses = [float(loss) for loss in losses]
     seen.logit_std, seen.logit_spread = spreads(outputs, ranks)
-    if ranks.alone:
-        seen.input_rms = largest_rms(leaves((training.batch.args, dict(training.batch.kwargs))))
-        seen.output_rms = largest_rms(outputs[:1])
+    seen.input_rms = largest_rms(leaves((training.batch.args, dict(training.batch.kwargs))), ranks)
+    seen.output_rms = largest_rms(outputs[:1], ranks)
     seen.entropies = mean_entropies([(path, float(value)) for path, value in watch.entropies], ranks)
     if seen.failed:
         return seen

@@ -1,4 +1,4 @@
-"""One browser for all tests of this folder."""
+"""The browser of the tests of this folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, headless."""
+    """Chromium, headless. Of one module, since its event loop would be in the way of other tests of this process."""
     with launched() as found:
         yield found

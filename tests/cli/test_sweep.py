@@ -65,6 +65,8 @@ def test_an_interrupted_sweep_says_so_and_goes_on(zoo: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell without job control has what it starts in the background ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     until = time.monotonic() + 120
     while not (zoo / "sweep.jsonl").exists() or (zoo / "sweep.jsonl").read_bytes().count(b"\n") < 6:

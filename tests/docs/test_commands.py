@@ -37,6 +37,10 @@ def factory():
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
 
 
+def digits_net():
+    return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
 def loader():
     return [(torch.randn(8, 3, 16, 16), torch.arange(8)) for _ in range(4)]
 """
@@ -64,6 +68,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "package/module.py").write_text(MODULE)
     (tmp_path / "rules/variance").mkdir(parents=True)
     _data(tmp_path)
+    np.save(tmp_path / "labels.npy", np.arange(64) % 10)
+    _conv_net(tmp_path / "detector.onnx")
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
@@ -90,12 +96,13 @@ def _conv_net(path: Path) -> None:
     tensors = [
         numpy_helper.from_array(rng.normal(0, (2 / 27) ** 0.5, (16, 3, 3, 3)).astype(np.float32), "conv1.weight"),
         numpy_helper.from_array(rng.normal(0, (1 / 1024) ** 0.5, (10, 1024)).astype(np.float32), "head.weight"),
+        numpy_helper.from_array(np.zeros(10, np.float32), "head.bias"),
     ]
     nodes = [
         helper.make_node("Conv", ["x", "conv1.weight"], ["a"], name="conv1", pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Flatten", ["b"], ["c"]),
-        helper.make_node("Gemm", ["c", "head.weight"], ["y"], name="head", transB=1),
+        helper.make_node("Gemm", ["c", "head.weight", "head.bias"], ["y"], name="head", transB=1),
     ]
     graph = helper.make_graph(
         nodes,

@@ -68,7 +68,10 @@ def _counts(bonds: Bonds, layer: Layer) -> bool:
 
 def _trained(bonds: Bonds, layer: Layer) -> bool:
     facts = bonds.weight(layer)
-    return facts is not None and facts.draw is not None and bool(facts.draw.trained)
+    if facts is None or facts.draw is None or not facts.draw.trained:
+        return False
+    # An orthogonal draw from whose rows the mean was taken (sigmoid stacks) is nearly orthogonal, and fresh.
+    return facts.draw.departure != "orthogonality"
 
 
 def averaged(bonds: Bonds) -> int:
