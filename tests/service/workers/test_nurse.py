@@ -98,13 +98,13 @@ def test_too_little_memory_is_said(harness: Harness, tmp_path: Path) -> None:
 
 
 def test_too_much_computing_is_ended(harness: Harness, tmp_path: Path) -> None:
-    ended = harness.run(_job(tmp_path, models.slow(), cpu=1))
+    ended = harness.run(_job(tmp_path, models.slow(2000), cpu=1))
     assert ended is not None
     assert os.waitstatus_to_exitcode(ended.status) == -signal.SIGXCPU
 
 
 def test_a_hang_is_ended_by_the_clock(harness: Harness, tmp_path: Path) -> None:
-    job = _job(tmp_path, models.slow(), wall=1.0)
+    job = _job(tmp_path, models.slow(2000), wall=1.0)
     ended = harness.run(job, lambda pid: os.kill(pid, signal.SIGSTOP))
     assert ended is not None
     assert (os.waitstatus_to_exitcode(ended.status), ended.why) == (-signal.SIGKILL, "timeout")
