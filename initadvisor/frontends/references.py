@@ -71,10 +71,15 @@ def _module(target: str, make: Callable[[], Any], library: bool, meta: bool | No
 
 
 def _weightless(make: Callable[[], Any]) -> Any:
-    from initadvisor.frontends.torch_module.building import Weightless
+    import torch
+
+    from initadvisor.frontends.torch_module.building import Weightless, forget_unfilled
 
     with Weightless():
-        return make()
+        made = make()
+    if isinstance(made, torch.nn.Module):
+        forget_unfilled(made)
+    return made
 
 
 def _too_large(make: Callable[[], Any]) -> bool:

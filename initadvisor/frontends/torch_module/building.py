@@ -44,9 +44,12 @@ class Weightless(TorchFunctionMode):  # type: ignore[misc]
     def _create(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if _count(args, kwargs) > SMALL:
             kwargs["device"] = "meta"
-        return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        # Told by this whether they are ever filled: some code makes its tables only where its weights have numbers.
+        return made.fill_(torch.nan) if func in _UNFILLED and made.is_floating_point() else made
 
 
+_UNFILLED = frozenset({torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted})
 _MOVES = frozenset({torch.Tensor.to, torch.Tensor.cpu, torch.Tensor.cuda})
 
 
@@ -94,3 +97,17 @@ def _meta(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(_meta(v) for v in value)
     return value
+
+
+def forget_unfilled(module: torch.nn.Module) -> None:
+    """Take the numbers from parameters and buffers that nothing was written to: what they hold is no draw."""
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None or tensor.is_meta or not tensor.is_floating_point() or not tensor.numel():
+                    continue
+                if bool(tensor.isnan().all()):
+                    empty = tensor.detach().to("meta")
+                    tensors[name] = (
+                        torch.nn.Parameter(empty, tensor.requires_grad) if name in part._parameters else empty
+                    )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from initadvisor.frontends.torch_module import load
-from initadvisor.frontends.torch_module.building import Weightless
+from initadvisor.frontends.torch_module.building import Weightless, forget_unfilled
 
 
 class Model(nn.Module):
@@ -72,3 +72,24 @@ def test_tensors_without_numbers_may_be_moved_and_cast() -> None:
     types = {name: buffer.dtype for name, buffer in module.named_buffers()}
     assert types == {"halved": torch.float16, "like": torch.float16, "same": torch.float32}
     assert all(buffer.is_meta for buffer in module.buffers())
+
+
+class Tables(nn.Module):
+    """Fills its table only where its weight has numbers, as some libraries do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(64, 100_000)
+        self.register_buffer("table", torch.empty(9, 2), persistent=False)
+        self.register_buffer("filled", torch.empty(3).fill_(0.5))
+        if not self.up.weight.is_meta:
+            self.table.copy_(torch.ones(9, 2))
+
+
+def test_what_was_never_filled_has_no_numbers() -> None:
+    with Weightless():
+        model = Tables()
+    forget_unfilled(model)
+    assert model.table.is_meta
+    assert model.table.shape == (9, 2)
+    assert torch.equal(model.filled, torch.full((3,), 0.5))
