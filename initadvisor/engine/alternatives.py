@@ -103,7 +103,17 @@ def _replanned(graph: Graph, measured: Mapping[str, TensorFacts], steps: Sequenc
     from initadvisor.plan.moments import weights_after
 
     planned = advise(graph, measured).steps if steps is None else steps
-    return _predicted(graph, measured, weights_after(measured, planned))
+    drawn = {
+        s.parameter: _drawn(measured[s.parameter]) for s in planned if s.spec is not None and s.parameter in measured
+    }
+    return _predicted(graph, {**measured, **drawn}, weights_after(measured, planned))
+
+
+def _drawn(before: TensorFacts) -> TensorFacts:
+    """What is known of a tensor that will hold independent draws: no two of its rows are alike."""
+    from initadvisor.analysis.facts import TensorFacts
+
+    return TensorFacts(name=before.name, shape=before.shape, duplicate_rows=0.0, effective_rank=1.0)
 
 
 def _predicted(graph: Graph, measured: Mapping[str, TensorFacts], weights: Mapping[str, WeightStatistics]) -> Outlook:

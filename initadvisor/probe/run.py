@@ -201,7 +201,8 @@ def _observe(training: Training, sites: Sequence[Site]) -> Observation:
     try:
         if seen.bad_step is not None:
             seen.origin = training.trace(seen.bad_step) or (first_site(seen) if ranks.sharded else None)
-        else:
+        # What is measured on request begins at the original state, which a step that went too far says nothing of.
+        if seen.bad_step != 0:
             seen.requested = measure_requested(training)
     except InitAdvisorError:
         raise

@@ -60,3 +60,20 @@ def test_the_text_ranks_them_by_risk() -> None:
     risks = [int(line.split("risk ")[1].split("%")[0]) for line in rows]
     assert risks == sorted(risks)
     assert "as it is" in rows[-1]
+
+
+def test_what_is_drawn_anew_is_no_longer_alike() -> None:
+    net = _stack(nn.Tanh, 4)
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.constant_(layer.weight, 0.02)
+    found = _by_change(net, 4, 64)
+    now, planned = found["as it is"].outlook.risk, found["with the weights of this plan"].outlook.risk
+    net = _stack(nn.Tanh, 4)
+    initadvisor.apply(net, initadvisor.advise(net, input_shape=(4, 64)))
+    fresh = _by_change(net, 4, 64)["as it is"].outlook.risk
+    assert now is not None
+    assert planned is not None
+    assert fresh is not None
+    assert planned < 0.5 * now
+    assert abs(planned - fresh) < 0.05

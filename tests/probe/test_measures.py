@@ -214,3 +214,19 @@ def test_token_ids_have_no_size() -> None:
     record = initadvisor.probe(model, batch, nn.functional.cross_entropy).probe
     assert record is not None
     assert "input_rms" not in record["model"] or record["model"]["input_rms"] is None
+
+
+def test_a_first_step_that_goes_too_far_leaves_the_look_ahead_from_the_start() -> None:
+    torch.manual_seed(0)
+    model, inputs = nn.Linear(16, 1), torch.randn(64, 16)
+    report = initadvisor.probe(
+        model,
+        (inputs, inputs.sum(1, keepdim=True)),
+        lookahead=True,
+        steps=40,
+        optimizer=lambda ps: torch.optim.SGD(ps, 1e3),
+    )
+    assert report.probe is not None
+    assert report.probe["model"]["nonfinite"] is True
+    assert report.probe["model"]["nonfinite_step"] > 0
+    assert report.probe["model"]["lookahead_ratio"] < 0.5

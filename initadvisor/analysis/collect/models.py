@@ -36,6 +36,8 @@ def model_facts(bonds: Bonds) -> ModelFacts:
         "batch_norms": batch_norms(bonds),
         "backbone": backbone_facts(bonds),
         **_draws(bonds, layers),
+        **_likeness(bonds, layers),
+        "recurrent_gain": max(_recurrent_gains(bonds, layers), default=None),
     }
     if graph.edges:
         blocks: tuple[dict[str, Any], ...] = summary.get("blocks", ())
@@ -90,6 +92,20 @@ def _draws(bonds: Bonds, layers: list[Layer]) -> dict[str, Any]:
         "default_share": defaults / judged,
         "zero_layers": zeros,
     }
+
+
+def _likeness(bonds: Bonds, layers: list[Layer]) -> dict[str, Any]:
+    """How alike the units of layers are: one layer whose rows all differ makes those behind it differ, too."""
+    found = [facts for layer in layers if (facts := bonds.weight(layer)) is not None]
+    equal = [f.duplicate_rows for f in found if f.duplicate_rows is not None and f.shape and f.shape[0] > 1]
+    ranks = [f.effective_rank for f in found if f.effective_rank is not None]
+    return {"equal_rows": min(equal, default=None), "smallest_effective_rank": min(ranks, default=None)}
+
+
+def _recurrent_gains(bonds: Bonds, layers: list[Layer]) -> list[float]:
+    """rms * sqrt(fan_in) of the weights from one step's state to the next one's."""
+    hidden = [bonds.gain(layer) for layer in layers if layer.role == "recurrent_hidden"]
+    return [gain for gain in hidden if gain is not None]
 
 
 def _branch_end_ratio(bonds: Bonds, layers: list[Layer]) -> float | None:

@@ -190,6 +190,8 @@ class _Whole:
         if slopes:
             smallest = min(slopes, key=lambda name: slopes[name])
             facts |= {"smallest_gradient_rms": slopes[smallest], "smallest_gradient_at": smallest}
+            facts["largest_weight_gradient_rms"] = max(slopes.values())
+        facts["largest_gradient_rms"] = max((g for x in self.known if (g := self.found[x.name].gradient)), default=None)
         logits = self.run.attention
         if logits:
             sharpest = max(logits, key=lambda node: logits[node])

@@ -78,6 +78,14 @@ class ModelFacts(BaseModel):
     output_activation: str | None = measure('Squashing function that makes the first output, "" for none')
     default_share: float | None = measure("Share of the layers that keep PyTorch's default draw", "1")
     zero_layers: int | None = measure("Layers with a weight matrix that is all zero", "layers")
+    equal_rows: float | None = measure("Smallest `tensor.duplicate_rows` of a layer with more than one row", "1")
+    recurrent_gain: float | None = measure(
+        "Largest rms(weight) * sqrt(fan_in) of the weights from one step's state to the next one's: about their "
+        "spectral radius",
+        "1",
+        source="circular law; Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063",
+    )
+    smallest_effective_rank: float | None = measure("Smallest `tensor.effective_rank` of a layer's weight", "1")
     dropouts: int | None = measure("Dropout operators with a rate above 0", "operators")
     alpha_dropouts: int | None = measure("Alpha dropout operators with a rate above 0", "operators")
     training: TrainingFacts | None = measure("The training to come, as far as it was said")

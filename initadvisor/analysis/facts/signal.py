@@ -75,6 +75,12 @@ class ModelSignalFacts(BaseModel):
         "Smallest non-zero root mean square of a weight gradient, for output gradients of 1", "1"
     )
     smallest_gradient_at: str | None = measure("Layer where that is")
+    largest_gradient_rms: float | None = measure(
+        "Largest root mean square of the gradient with respect to a layer's output, for output gradients of 1", "1"
+    )
+    largest_weight_gradient_rms: float | None = measure(
+        "Largest root mean square of a weight gradient, for output gradients of 1", "1"
+    )
     stream_additions: int | None = measure("Residual additions with a predicted signal", "additions")
     stream_growth: float | None = measure(
         "Root mean square of the residual stream: largest behind an addition over that behind the first", "1"

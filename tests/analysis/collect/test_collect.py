@@ -332,3 +332,34 @@ def test_a_state_dict_has_facts_of_its_tensors_and_leaves_the_rest_unknown() -> 
     assert (found.activation, found.role, found.residual_role, found.scale_invariant) == (None, None, None, None)
     assert facts["norm", "1"].running_fresh is True
     assert (model(facts).edges, model(facts).has_residual) == (False, None)
+
+
+def test_units_are_alike_only_where_no_layer_tells_them_apart() -> None:
+    module = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+    for i in (0, 2):
+        nn.init.constant_(module[i].weight, 0.5)
+    # A head of one row has no row to be like, so it does not count.
+    assert model(facts_of(module, torch.zeros(2, 8))).equal_rows == pytest.approx(7 / 8)
+    nn.init.orthogonal_(module[0].weight)
+    found = model(facts_of(module, torch.zeros(2, 8)))
+    assert found.equal_rows == 0.0
+    assert found.smallest_effective_rank is not None
+    assert found.smallest_effective_rank > 1.0  # equal singular values: more than those of a random matrix
+
+
+def test_a_matrix_of_few_directions_has_a_small_effective_rank() -> None:
+    module = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 4))
+    with torch.no_grad():
+        module[0].weight.copy_(torch.randn(32, 1) @ torch.randn(1, 32))
+    found = model(facts_of(module, torch.zeros(2, 32))).smallest_effective_rank
+    assert found is not None
+    assert found < 0.1
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
+def test_the_recurrent_gain_is_that_of_the_weights_between_steps(cell: type[nn.Module]) -> None:
+    module = cell(8, 16, num_layers=2, batch_first=True)
+    nn.init.normal_(module.weight_hh_l1, std=1.0)
+    found = model(facts_of(module, torch.zeros(2, 4, 8))).recurrent_gain
+    assert found == pytest.approx(float(module.weight_hh_l1.detach().square().mean().sqrt()) * 4.0, rel=1e-5)
+    assert model(facts_of(nn.Linear(8, 8), torch.zeros(2, 8))).recurrent_gain is None

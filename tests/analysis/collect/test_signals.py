@@ -124,3 +124,16 @@ def test_without_a_forecast_nothing_is_known() -> None:
     signals = Signals(graph, Forecast(reason="none"))
     assert signals.model is None
     assert signals.layer("0") is None
+
+
+@pytest.mark.parametrize("gain", [0.5, 3.0])
+def test_the_largest_gradients_are_those_of_the_end_that_has_them(gain: float) -> None:
+    depth = 6
+    found = _facts(_relu_stack(depth, gain), 4, 64)
+    # The head's gradient is 1 by definition; behind the last hidden layer it is what the head's weights make of that.
+    head = math.sqrt(10 / 64 / 3 / 2)
+    back = [head * (gain / math.sqrt(2.0)) ** n for n in range(depth)]
+    assert found.largest_gradient_rms == pytest.approx(max([1.0, *back]), rel=0.2)
+    assert found.smallest_gradient_rms is not None
+    assert found.largest_weight_gradient_rms is not None
+    assert found.largest_weight_gradient_rms >= found.smallest_gradient_rms > 0
