@@ -82,7 +82,8 @@ def _with_atoms(root: Signal, function: ScalarFunction, gaussian: Dual) -> Dual:
     points, weights = smoothed(root)
     y = np.asarray(function.function(points), dtype=np.float64)
     slope = np.asarray(function.derivative(points), dtype=np.float64)
-    z = (points - root.mean) / math.sqrt(root.variance)
+    # A signal that takes one value only has no spread to measure it in, and is nowhere off its mean.
+    z = (points - root.mean) / math.sqrt(root.variance) if root.variance > 0 else np.zeros_like(points)
     return gaussian.corrected(
         (float(weights @ y), float(weights @ (y * y))),
         (float(weights @ slope), float(weights @ (slope * slope))),

@@ -24,9 +24,7 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
     steep = scale * _uneven(x, removed, inside)
     call.memory.update(inside=inside, scale=steep, centred=centred, spread=spread)
     # when two elements lie in one block their common mean goes; when they lie in two, the mean product of the blocks
-    features = (
-        x.features - (removed if inside.features > 1 else _apart(x, x.features, inside)) if centred else x.features
-    )
+    features = _between_features(x, removed, inside) if centred else x.features
     positions = (
         x.positions - (removed if inside.positions > 1 else _apart(x, x.positions, inside)) if centred else x.positions
     )
@@ -41,6 +39,19 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
         sources={key: value * root for key, value in x.sources.items()},
         places=x.places,
     )
+
+
+def _between_features(x: Signal, removed: float, inside: Counts) -> float:
+    """The mean product of two features once their blocks' means are gone: of all pairs, whether in one block or in two.
+
+    Two features of one block lose its mean, two of different blocks (the groups of a group norm) what their means share.
+    """
+    if inside.features <= 1:
+        return x.features - _apart(x, x.features, inside)
+    together = min((inside.features - 1) / max(x.counts().features - 1, 1), 1.0)
+    elsewhere = x.cross(x.features, x.positions) if inside.positions > 1 else 0.0
+    means = (x.features + (inside.positions - 1) * elsewhere) / inside.positions
+    return together * (x.features - removed) + (1.0 - together) * (x.features - means)
 
 
 MIN_FREEDOM = 4.0

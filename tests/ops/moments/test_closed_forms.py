@@ -227,3 +227,34 @@ def test_steep_logits_concentrate_as_sampled_without_a_warning(n, recwarn):
         assert concentration(std * std, n) / n == pytest.approx(np.square(weights).sum(1).mean(), rel=0.03)
     assert concentration(1e300, n) / n == pytest.approx(1.0)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("groups", [1, 4, 64])
+def test_two_features_behind_a_group_norm_share_what_the_groups_take(groups: int) -> None:
+    """Within a group of m the correlation is -1 / (m - 1), between groups none: over all pairs -1 / (C - 1)."""
+    out = ahead("group_norm", flow(axes=ROWS), num_groups=groups)
+    assert out.features == pytest.approx(-1 / 255, rel=1e-3)
+
+
+@pytest.mark.parametrize("groups", [2, 4, 8])
+def test_a_group_norm_of_spatial_maps_against_numbers(groups: int) -> None:
+    """Maps whose channels all carry the same pattern of places, and a noise of their own."""
+    axes = (axis(SAMPLES, 512), axis(FEATURES, 16), axis(POSITIONS, 9))
+    out = ahead("group_norm", Signal(0.0, 3.0, 1.0, 0.5, 0.0, axes), num_groups=groups)
+    rng = np.random.default_rng(0)
+    # positions: .5 from what a channel adds everywhere; features: 1 from the pattern that all channels share.
+    x = rng.normal(size=(512, 1, 9)) + math.sqrt(0.5) * rng.normal(size=(512, 16, 1))
+    x = (x + math.sqrt(1.5) * rng.normal(size=(512, 16, 9))).reshape(512, groups, -1)
+    y = ((x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)).reshape(512, 16, 9)
+    pairs = ((y.sum(1) ** 2).sum() - (y**2).sum()) / (512 * 9 * 16 * 15)
+    assert out.features == pytest.approx(pairs, rel=0.12)
+
+
+def test_a_constant_signal_has_no_spread_to_expand_in() -> None:
+    """A concatenation whose parts are one and the same number."""
+    import warnings
+
+    one = Signal(0.5, 0.25, 0.25, 0.25, 0.25, ROWS, atoms=(np.array([0.5]), np.array([1.0])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ahead("relu", one).q == pytest.approx(0.25)
