@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--noise", is_flag=True, help="Also measure the gradient noise.")
 @click.option("--jacobian", is_flag=True, help="Also measure the singular values of the input-output Jacobian.")
 @click.option("--sharpness", is_flag=True, help="Also measure the largest eigenvalue of the Hessian.")
-@click.option("--lookahead", is_flag=True, help="Also train for 25 steps at three learning rates.")
+@click.option("--lookahead", is_flag=True, help="Also train for 50 steps at three learning rates.")
 @rule_options
 @report_options
 @baseline_option

@@ -57,7 +57,7 @@ def probe(
     seeds: how many made-up batches, from `seed` on; the report says in how many of them a finding came up.
     accumulate: micro-batches of a step.
     noise, jacobian, sharpness, lookahead: also measure gradient noise, the input-output Jacobian's singular values,
-        the largest Hessian eigenvalue, 25 steps at three learning rates.
+        the largest Hessian eigenvalue, 50 steps at three learning rates.
     A model whose parameters are sharded (`torch.distributed.fsdp.fully_shard`) or that is wrapped for data parallelism
     is probed on every rank of its process group, each with its own part of the batch; all get the same report.
     The other arguments are those of `initadvisor.check`; rules that need no probe run only where selected by name.
