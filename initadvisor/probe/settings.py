@@ -20,8 +20,8 @@ WAKING = 3
 """Further steps at most while some gradients are still exactly zero: one step wakes one gate."""
 
 LOOKAHEAD_STEPS = 50
-"""Of the failing starts of benchmarks/trainability (calibration part, cross-validated) the risk with as many steps finds
-98% at 5% false alarms, with 25 steps 93%."""
+"""Of the failing starts of benchmarks/trainability (calibration part, cross-validated) the risk with as many steps
+finds 98% at 5% false alarms, with 25 steps 93%."""
 
 LOOKAHEAD_RATES = (3e-3, 3e-2, 3e-1)
 """Of SGD with momentum 0.9: the look-ahead that was measured to predict trainability best."""

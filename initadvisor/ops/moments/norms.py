@@ -42,9 +42,9 @@ def _normalise(call: Call, x: Signal, inside: Counts, eps: float, *, centred: bo
 
 
 def _between_features(x: Signal, removed: float, inside: Counts) -> float:
-    """The mean product of two features once their blocks' means are gone: of all pairs, whether in one block or in two.
+    """The mean product of two features once their blocks' means are gone, over pairs in one block and in two.
 
-    Two features of one block lose its mean, two of different blocks (the groups of a group norm) what their means share.
+    Two of one block lose its mean, two of different blocks (the groups of a group norm) what their means share.
     """
     if inside.features <= 1:
         return x.features - _apart(x, x.features, inside)
