@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,12 @@ def _apart(one: Seen) -> float | None:
     return None if math.isnan(variance) else one.values["absmax"] * math.sqrt(max(variance, 0.0))
 
 
+def _median(values: Iterable[float]) -> float | None:
+    """The median of what was measured, infinities included."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else None
+
+
 def _ratio(over: float | None, under: float | None) -> float | None:
     if over is None or under is None or not under > 0:
         return None
@@ -163,6 +169,7 @@ def _gradients(
     facts["gradient_spread"] = min(spreads) if spreads else None
     updates = [p.update_to_weight for p in matrices.values() if p.update_to_weight is not None]
     facts["median_update"] = float(np.median(updates)) if updates else None
+    facts["first_update"] = _median([float(steps.update[0, i]) for i, n in enumerate(steps.names) if n in matrices])
     facts["smallest_update"] = min(updates) if updates else None
     ratios = [r for r in steps.unit_ratios if math.isfinite(r)]
     facts["agc_clip"] = float(np.quantile(ratios, _UNITS_LEFT_ALONE)) if ratios else None

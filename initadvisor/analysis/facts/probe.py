@@ -183,6 +183,9 @@ class ModelProbeFacts(BaseModel):
     token_rank: float | None = measure("Smallest `token_rank` of a layer behind the first block", "1", source=_RANK)
     token_rank_at: str | None = measure("Name of that layer")
     median_update: float | None = measure("Median over the weights of `update_to_weight`", "1")
+    first_update: float | None = measure(
+        "The same at the first step, which is in proportion to the learning rate, however far it goes", "1"
+    )
     smallest_update: float | None = measure("Smallest `update_to_weight` of a weight", "1")
     attention_entropy: float | None = measure(
         "Smallest entropy of attention weights over ln of the number of keys, mean over rows and heads of a layer",
