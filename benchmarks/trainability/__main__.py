@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--afresh", action="store_true", help="judge again what was judged")
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds for training and judging each")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (one for each core)")
     arguments = parser.parse_args()
     steps = arguments.steps or [step for step in STEPS if step != "fit"]
     if unknown := set(steps) - set(STEPS):
@@ -57,11 +59,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp()) if arguments.short else runs.RESULTS
     trained, said = folder / runs.RUNS.name, folder / verdicts.VERDICTS.name
     if "train" in steps:
-        print(f"{runs.run(mixed(chosen), trained, arguments.budget)} cases are left to train", flush=True)
+        left = runs.run(mixed(chosen), trained, arguments.budget, arguments.jobs)
+        print(f"{left} cases are left to train", flush=True)
     if "judge" in steps:
         if arguments.afresh:
             said.unlink(missing_ok=True)
-        print(f"{verdicts.judge_all(mixed(chosen), said, arguments.budget)} cases are left to judge", flush=True)
+        left = verdicts.judge_all(mixed(chosen), said, arguments.budget, arguments.jobs)
+        print(f"{left} cases are left to judge", flush=True)
     if "fit" in steps:
         fit.TABLE.write_text(fit.fit(gathered(chosen, trained, said)))
     if "score" in steps:
@@ -71,7 +75,8 @@ def main() -> None:
         table.write(folder / "trainability.csv", judged, scales, cpu)
         result = summary.summary(judged, scales, len(chosen), cpu)
         summary.store(folder / "trainability.json", result)
-        looks = result["test"]["looks"]
+        # Those of the short form are all of the calibration part.
+        looks = result["calibration" if arguments.short else "test"]["looks"]
         print(json.dumps({look: {k: looks[look][k] for k in ("AUC", "error level")} for look in looks}, indent=1))
 
 

@@ -75,7 +75,7 @@ def _changes(case: Case, said: str, measured: dict[str, Any]) -> list[Change]:
     text = said.lower()
     found = []
     if any(word in text for word in RATE):
-        update = measured.get("median_update")
+        update = measured.get("first_update")
         found.append(Change(said, factor=TARGET_UPDATE / update if update else 0.1))
     if any(word in text for word in INPUT):
         found.append(Change(said, (("scale", "standard"),)))

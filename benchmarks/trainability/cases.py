@@ -25,8 +25,12 @@ RATES = (0.003, 0.03, 0.3)
 
 CAUSES = ("none", "initialization", "learning_rate", "data_scale", "head", "architecture")
 
-COUNTS = {"mlp": 120, "cnn": 45, "resnet": 45, "rnn": 35, "lstm": 20, "transformer": 45, "autoencoder": 40}
+COUNTS = {"mlp": 290, "cnn": 110, "resnet": 110, "rnn": 85, "lstm": 50, "transformer": 110, "autoencoder": 95}
 """Cases of each family."""
+
+SEEN = {"mlp": 120, "cnn": 45, "resnet": 45, "rnn": 35, "lstm": 20, "transformer": 45, "autoencoder": 40}
+"""Of these, the first ones. Their test half was looked at, to learn where verdicts go wrong: it is a test no longer,
+and calibrates with the rest. The half of the others that is for testing was drawn afterwards."""
 
 SHORT = {"mlp": 10, "cnn": 3, "resnet": 3, "rnn": 2, "lstm": 2, "transformer": 4, "autoencoder": 2}
 """Of these, the first ones that the short form takes."""
@@ -165,9 +169,14 @@ def _case(family: str, index: int) -> Case:
         scale=scale,
         tail=tail,
         planted="none",
-        part=draw(key, "part", ("calibration", "test")),
+        part=_part(family, index, key),
     )
     return Case(**{**asdict(case), "rates": case.rates, "planted": planted(case)})
+
+
+def _part(family: str, index: int, key: str) -> str:
+    part = draw(key, "part", ("calibration", "test"))
+    return "calibration" if index < SEEN[family] else part
 
 
 def planted(case: Case) -> str:

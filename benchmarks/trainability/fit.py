@@ -39,16 +39,20 @@ class Candidate:
 
 SIGNAL = (
     Candidate("model.signal.cosine", "apart", -5.0, -0.3, -1),
-    Candidate("model.signal.forward_ratio", "log", -6.0, 0.0, -1),
     Candidate("model.signal.scaled_forward_ratio", "log", -6.0, 0.0, -1),
     Candidate("model.signal.end_rms", "distance", 0.3, 5.0, 1),
     Candidate("model.signal.largest_rms", "log", 0.5, 6.0, 1),
     Candidate("model.signal.backward_ratio", "distance", 0.5, 6.0, 1),
     Candidate("model.signal.scaled_backward_ratio", "distance", 0.5, 6.0, 1),
     Candidate("model.signal.smallest_gradient_rms", "log", -8.0, 0.0, -1),
-    Candidate("model.signal.sensitivity", "distance", 0.02, 0.5, 1),
+    Candidate("model.signal.largest_weight_gradient_rms", "log", -8.0, 0.0, -1),
+    Candidate("model.signal.largest_gradient_rms", "log", 0.0, 4.0, 1),
     Candidate("model.signal.depth_scales", "log", 0.0, 2.0, 1),
+    Candidate("model.signal.stream_growth", "log", 0.3, 3.0, 1),
     Candidate("model.zero_layers", "value", 0.0, 2.0, 1),
+    Candidate("model.recurrent_gain", "log", 0.24, 0.5, 1),
+    Candidate("model.equal_rows", "value", 0.0, 0.9, 1),
+    Candidate("model.smallest_effective_rank", "log", -1.15, 0.0, -1),
 )
 
 # A zero head makes outputs, gradients and updates small, and is sound; stock models have it. So the outputs are looked
@@ -70,6 +74,7 @@ PROBE = (
     Candidate("model.probe.median_update", "log", -2.5, 0.5, 1),
     Candidate("model.probe.smallest_update", "log", -7.0, -4.0, -1),
     Candidate("model.probe.agc_clip", "log", -3.0, -0.6, -1),
+    Candidate("model.probe.output_gain", "log", -3.0, 0.0, -1),
     Candidate("model.probe.logit_std_last", "log", -4.0, -1.5, -1),
     Candidate("model.probe.nonfinite", "value", 0.0, 1.0, 1),
     Candidate("model.probe.asleep_share", "value", 0.0, 0.5, 1),

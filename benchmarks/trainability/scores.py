@@ -67,11 +67,15 @@ class Judged:
 
     def found(self, look: str, severity: str = "error") -> list[str]:
         """Rules with findings of a severity."""
-        return sorted({rule for rule, level, _ in self.said["findings"][look] if level == severity})
+        looks = TOGETHER.get(look, (look,))
+        return sorted({rule for one in looks for rule, level, _ in self.said["findings"][one] if level == severity})
 
+
+TOGETHER = {"check and probe": ("check and signal", "probe with look-ahead")}
+"""What a gate sees that runs both: a finding of either."""
 
 LOOK_SCALES = {"check and signal": "signal", "probe": "probe", "probe with look-ahead": "lookahead",
-               "probe with optimizer": "probe"}  # fmt: skip
+               "probe with optimizer": "probe", "check and probe": "lookahead"}  # fmt: skip
 
 
 def risk(judged: Judged, look: str, scales: Mapping[str, Scale]) -> float:

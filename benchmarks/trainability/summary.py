@@ -14,8 +14,10 @@ from typing import Any
 from initadvisor.analysis.risk import Scale
 
 from .cases import CAUSES
-from .scores import Judged, by_rule, grouped, risk, scored
+from .scores import TOGETHER, Judged, by_rule, grouped, risk, scored
 from .verdicts import LOOKS
+
+ALL = (*LOOKS, *TOGETHER)
 
 REDRAWN = ("check and signal", "probe with optimizer")
 """The looks whose findings are asked whether they offer an initializer for what is no fault of the weights."""
@@ -48,21 +50,21 @@ def _part(own: Sequence[Judged], scales: Mapping[str, Scale]) -> dict[str, Any]:
     part: dict[str, Any] = {
         "cases": len(own),
         "outcomes of the first seed": Counter(j.outcome for j in own),
-        "looks": {look: scored(own if look == "probe with optimizer" else start, look, scales) for look in LOOKS},
+        "looks": {look: scored(own if look == "probe with optimizer" else start, look, scales) for look in ALL},
     }
     part["families"] = {
-        family: {look: scored(some, look, scales) for look in LOOKS[1:4]}
+        family: {look: scored(some, look, scales) for look in (*LOOKS[1:4], *TOGETHER)}
         for family, some in grouped(start, lambda j: j.case.family).items()
     }
     part["rules"] = {look: by_rule(start, [look]) for look in ("check and signal", "probe")}
     part["errors on cases that train everywhere"] = {
-        look: [f"{j.case.key}: {' '.join(j.found(look))}" for j in own if j.always and j.found(look)] for look in LOOKS
+        look: [f"{j.case.key}: {' '.join(j.found(look))}" for j in own if j.always and j.found(look)] for look in ALL
     }
     part["not of the weights"] = {
         cause: _named([j for j in own if j.case.planted == cause and j.fails])
         for cause in ("learning_rate", "data_scale", "head")
     }
-    part["confusions"] = {look: _confusions(start, look, scales) for look in ("check and signal", "probe")}
+    part["confusions"] = {look: _confusions(start, look, scales) for look in ("check and signal", "probe", *TOGETHER)}
     return part
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from initadvisor.probe.settings import ProbeSettings
 from initadvisor.rules import Finding, evaluate
 
 from .cases import Case, batch, build
+from .runs import each
 from .training import MOMENTUM, seconds
 
 VERDICTS = Path(__file__).parent.parent / "results" / "trainability-verdicts.jsonl"
@@ -139,18 +140,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def judge_all(cases: Sequence[Case], file: Path = VERDICTS, budget: float = float("inf")) -> int:
+def judge_all(cases: Sequence[Case], file: Path = VERDICTS, budget: float = float("inf"), jobs: int = 1) -> int:
     """Judge the cases that have no line yet; gives how many are left."""
-    done, begun = set(read(file)), time.monotonic()
-    left = [case for case in cases if case.key not in done]
-    judge = Judge()
-    with file.open("a") as out:
-        for index, case in enumerate(left):
-            if time.monotonic() - begun > budget:
-                return len(left) - index
-            out.write(json.dumps(judge.judge(case), separators=(",", ":")) + "\n")
-            out.flush()
-    return 0
+    return each(_judged, cases, file, set(read(file)), budget, jobs)
+
+
+@cache
+def _judge() -> Judge:
+    return Judge()
+
+
+def _judged(case: Case) -> dict[str, Any]:
+    return _judge().judge(case)
 
 
 def read(file: Path = VERDICTS) -> dict[str, dict[str, Any]]:

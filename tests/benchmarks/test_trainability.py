@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.trainability import cases as drawn
-from benchmarks.trainability import fit, labels
+from benchmarks.trainability import fit, labels, runs
 from benchmarks.trainability.data import load, loss, score
 from benchmarks.trainability.scores import Judged, auc, by_rule, rates, scored, verdict
 from benchmarks.trainability.training import Curve, train, train_modules
@@ -43,6 +45,14 @@ def test_a_draw_depends_on_key_and_factor_alone() -> None:
     assert drawn.draw("mlp-000", "part", ("a",)) == "a"
     shares = np.mean([drawn.draw(str(i), "part", (0, 1)) for i in range(2000)])
     assert abs(shares - 0.5) < 4 * math.sqrt(0.25 / 2000)
+
+
+def test_what_was_looked_at_is_no_test() -> None:
+    tests = [c for c in drawn.cases() if c.part == "test"]
+    assert {c.family for c in tests} == set(drawn.COUNTS)
+    assert all(int(c.key.rpartition("-")[2]) >= drawn.SEEN[c.family] for c in tests)
+    later = [c for c in drawn.cases() if int(c.key.rpartition("-")[2]) >= drawn.SEEN[c.family]]
+    assert 0.4 < len(tests) / len(later) < 0.6
 
 
 def test_the_short_form_is_part_of_the_whole() -> None:
@@ -219,3 +229,24 @@ def test_the_written_terms_give_the_fitted_logit() -> None:
     # A candidate on [-4, 0] of which less is worse: weight 2 on a share of 1 - (-1 + 4) / 4 = 1/4 gives 0.5.
     term = Term("f", "log", -4.0, 0.0, 0.0, -1 * 2 / 4)
     assert -(-1 * 2 / 4) * 0.0 + term.of({"f": 0.1}) == pytest.approx(0.5)
+
+
+def test_both_commands_together_have_the_findings_of_either() -> None:
+    one = judged([0.1, 0.1, 0.1])
+    said = {"check and signal": [["IA103", "error", ""]], "probe with look-ahead": [["IA603", "error", ""]]}
+    one = replace(one, said={**one.said, "findings": said})
+    assert one.found("check and probe") == ["IA103", "IA603"]
+    assert one.found("check and signal") == ["IA103"]
+
+
+def test_cases_are_done_once_by_any_number_of_processes(tmp_path: Path) -> None:
+    few = drawn.cases(short=True)[:3]
+    file = tmp_path / "rows.jsonl"
+    assert runs.each(named, few, file, {few[0].key}, float("inf"), 2) == 0
+    assert sorted(json.loads(line)["key"] for line in file.read_text().splitlines()) == [c.key for c in few[1:]]
+    assert runs.each(named, few, file, set(), -1.0, 2) == 3
+
+
+def named(case: drawn.Case) -> dict[str, str]:
+    """What a process of the pool makes of a case."""
+    return {"key": case.key}
