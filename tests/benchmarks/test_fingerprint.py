@@ -6,7 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks.fingerprint import RESULTS, as_markdown
+from benchmarks.fingerprinting import RESULTS
+from benchmarks.fingerprinting.table import as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs/pretrained.md"
 
