@@ -6,10 +6,8 @@ known tensor is (parameter, buffer or constant) is decided where it is used, sin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from initadvisor.errors import FormatError, LimitError
 from initadvisor.frontends.onnx_model import control, integer
@@ -17,27 +15,24 @@ from initadvisor.frontends.onnx_model.attributes import attributes
 from initadvisor.frontends.onnx_model.canonical import Call, canonical, formless
 from initadvisor.frontends.onnx_model.completion import complete
 from initadvisor.frontends.onnx_model.exporters import Provenance
-from initadvisor.frontends.onnx_model.folding import FOLD_ELEMENTS
 from initadvisor.frontends.onnx_model.functions import Functions, function_key, read_call
-from initadvisor.frontends.onnx_model.names import ABSENT, Binding, Names
-from initadvisor.frontends.onnx_model.operands import Use, role
+from initadvisor.frontends.onnx_model.initializers import bind_initializers
+from initadvisor.frontends.onnx_model.names import Binding, Names
 from initadvisor.frontends.onnx_model.ordering import ordered
 from initadvisor.frontends.onnx_model.pieces import moved, recurrent_moves
 from initadvisor.frontends.onnx_model.placing import looks_up, place
-from initadvisor.frontends.onnx_model.shapes import Declared, declared
+from initadvisor.frontends.onnx_model.shapes import declared
 from initadvisor.frontends.onnx_model.special import SPECIAL
 from initadvisor.frontends.onnx_model.statics import static
 from initadvisor.frontends.onnx_model.tensor_reader import TensorReader
-from initadvisor.frontends.onnx_model.tensors import CONSTANT_ELEMENTS, Tensor
+from initadvisor.frontends.onnx_model.tensors import Tensor
 from initadvisor.frontends.onnx_model.text import shown, text
-from initadvisor.graph import Event, Graph, Node, Shape, Value
+from initadvisor.frontends.onnx_model.values import Values
+from initadvisor.graph import Event, Graph, Node
 from initadvisor.ops import ONNX, OPERATORS, Operator
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-PENDING = -1
-"""Stands for a parameter among a node's inputs until all uses are known and `parameters.assign` names it."""
 
 
 class Builder:
@@ -56,12 +51,10 @@ class Builder:
         self.reader = reader
         self.origin = origin
         self.opsets = opsets
-        self.uses: list[Use] = []
+        self.values = Values(graph, origin)
         self.protos: list[NodeProto] = []
         self._functions = functions
         self._limit = limit
-        self._constants: dict[int, int] = {}
-        self._kept: list[Tensor] = []
         self.scope: tuple[str, int] = ("", 0)
         self.folded_norms = 0
         self.forwarded: dict[str, Binding] = {}
@@ -72,32 +65,18 @@ class Builder:
     def main(self, graph: GraphProto) -> None:
         """Read the model's graph: its inputs, nodes and outputs."""
         names = Names(None, declared(graph))
-        known = self.tensors(graph, names)
+        known = bind_initializers(graph, self.reader, names)
         inputs = []
         for name in (text(value.name) for value in graph.input):
             if name not in known:
-                inputs.append(self.value(name, names, "input"))
+                inputs.append(self.values.declared(name, names, "input"))
                 names.bind(name, inputs[-1])
         self.graph.inputs = tuple(inputs)
         self.nodes(graph, names, "the graph")
-        results = (self.resolve(text(value.name), names, "the list of the graph's outputs") for value in graph.output)
-        self.graph.outputs = tuple(self._output(result, position) for position, result in enumerate(results))
-
-    def tensors(self, graph: GraphProto, names: Names) -> set[str]:
-        """Bind the initializers of a graph; raises FormatError where a name is given twice."""
-        seen: set[str] = set()
-        for proto in graph.initializer:
-            name = text(proto.name)
-            self._once(name, seen)
-            names.bind(name, self.reader.read(proto, name, "initializer"))
-        for sparse in graph.sparse_initializer:
-            name = text(sparse.values.name)
-            self._once(name, seen)
-            names.bind(name, self.reader.read_sparse(sparse, name))
-        inputs = [text(value.name) for value in graph.input]
-        if len(set(inputs)) < len(inputs):
-            raise FormatError(f"two inputs of the graph have the same name: {shown(_repeated(inputs))}")
-        return seen
+        results = (
+            self.values.resolve(text(value.name), names, "the list of the graph's outputs") for value in graph.output
+        )
+        self.graph.outputs = tuple(self.values.output(result, position) for position, result in enumerate(results))
 
     def nodes(self, graph: GraphProto, names: Names, where: str) -> None:
         """Read the nodes of a graph whose inputs and initializers are bound."""
@@ -114,26 +93,15 @@ class Builder:
 
     def _arranged(self, proto: NodeProto, names: Names) -> bool:
         """Bind a rearrangement of recurrent weights as the pieces it consists of."""
-        found = [self.resolve(text(name), names, proto) for name in proto.input if name]
+        found = [self.values.resolve(text(name), names, proto) for name in proto.input if name]
         tensors = [binding for binding in found if isinstance(binding, Tensor)]
         if not tensors or len(tensors) < len(found) or not tensors[0].is_float:
             return False
         attrs = attributes(proto.attribute, self.given)
-        made = moved(text(proto.output[0]), proto.op_type, tensors, [self.known(b) for b in found], attrs)
+        made = moved(text(proto.output[0]), proto.op_type, tensors, [self.values.known(b) for b in found], attrs)
         if made is not None:
             names.bind(text(proto.output[0]), made)
         return made is not None
-
-    def enter(self, outer: Names, shapes: Declared) -> Names:
-        """The names of a subgraph."""
-        return Names(outer, shapes)
-
-    def _once(self, name: str, seen: set[str]) -> None:
-        if not name:
-            raise FormatError("the model has an initializer without a name")
-        if name in seen:
-            raise FormatError(f"two initializers have the name {shown(name)}")
-        seen.add(name)
 
     # --- nodes ------------------------------------------------------------------------------------------------
 
@@ -146,7 +114,7 @@ class Builder:
         standard = domain in ("", "ai.onnx")
         spelling = op_type if standard else f"{domain}::{op_type}"
         opset = self.opsets.get("" if standard else domain, 1)
-        inputs = [self._read(text(name), names, proto) if name else None for name in proto.input]
+        inputs = [self.values.read(text(name), names, proto) for name in proto.input]
         attrs = attributes(proto.attribute, self.given) if proto.attribute else {}
         outer = self.scope
         if self.origin.exporter:
@@ -206,7 +174,9 @@ class Builder:
             slots = dict(placed)
             first = slots.get("input", inputs[0] if inputs else None)
             shapes = tuple(names.declared.get(text(name), (None, None))[1] for name in proto.output)
-            call = Call(spelling, opset, self.shape(first), shapes, self.shape(slots.get("weight")), bool(extra))
+            call = Call(
+                spelling, opset, self.values.shape(first), shapes, self.values.shape(slots.get("weight")), bool(extra)
+            )
             attrs = canonical(entry, call, attrs)
         return self.emit(proto, entry.name, spelling, placed + extra, attrs, names, entry, outputs)
 
@@ -227,9 +197,9 @@ class Builder:
             raise LimitError(f"the model has more than {self._limit:,} nodes")
         ids: list[int | None] = []
         for position, (slot, binding) in enumerate(inputs):
-            ids.append(self.operand(binding, entry, slot, at, position))
+            ids.append(self.values.operand(binding, entry, slot, at, position))
         if outputs is None:
-            outputs = self.results(proto, names, at)
+            outputs = self.values.results(proto, names)
         scope, call = self.scope
         node = Node(at, op, tuple(ids), tuple(outputs), attrs, scope, call, native)
         self.graph.nodes.append(node)
@@ -248,14 +218,10 @@ class Builder:
         while inputs and inputs[-1] is None:
             inputs = inputs[:-1]
         dtypes = [b.dtype if isinstance(b, Tensor) else values[b].dtype if b is not None else None for b in inputs]
-        complete(node, entry, outputs, [self.shape(binding) for binding in inputs], dtypes)
+        complete(node, entry, outputs, [self.values.shape(binding) for binding in inputs], dtypes)
         shape = outputs[0].shape
         if node.op == "reshape" and shape is not None and None not in shape:
             node.attrs["shape"] = shape
-
-    def between(self, proto: NodeProto, what: str) -> int:
-        """A value inside of what one ONNX node stands for."""
-        return self.add_value(f"{text(proto.output[0])} ({what})", None, None, "result")
 
     def step(
         self,
@@ -266,90 +232,10 @@ class Builder:
         names: Names,
     ) -> int:
         """Add a node in the middle of what one ONNX node stands for; gives its result."""
-        made = self.between(proto, op)
+        made = self.values.between(proto, op)
         self.emit(proto, op, text(proto.op_type), inputs, attrs, names, OPERATORS[op], [made])
         return made
-
-    def results(self, proto: NodeProto, names: Names, at: int) -> list[int]:
-        """Values for a node's outputs, bound to their names; absent ones in between get a nameless value."""
-        outputs = [text(name) for name in proto.output]
-        while outputs and not outputs[-1]:
-            outputs.pop()
-        found = []
-        for name in outputs:
-            found.append(self.value(name, names, "result"))
-            if name:
-                names.bind(name, found[-1])
-        return found
-
-    # --- values -----------------------------------------------------------------------------------------------
-
-    def _output(self, binding: Binding, position: int) -> int:
-        found = self.operand(binding, None, "output", -1, position)
-        return PENDING if found is None else found
-
-    def value(self, name: str, names: Names, kind: Literal["input", "result"]) -> int:
-        """A new value of the declared type and shape."""
-        dtype, shape = names.declared.get(name, (None, None))
-        return self.add_value(name, shape, dtype, kind)
-
-    def add_value(
-        self,
-        name: str,
-        shape: Shape | None,
-        dtype: str | None,
-        kind: Literal["input", "parameter", "constant", "result"],
-        constant: np.ndarray | None = None,
-    ) -> int:
-        """A new value; gives its id."""
-        at = len(self.graph.values)
-        self.graph.values.append(Value(at, name, shape, dtype, kind, constant=constant))
-        return at
-
-    def _read(self, name: str, names: Names, proto: NodeProto) -> Binding | None:
-        found = self.resolve(name, names, proto)
-        return None if found is ABSENT else found
-
-    def resolve(self, name: str, names: Names, where: NodeProto | str) -> Binding:
-        """What a name is bound to; raises FormatError where nothing makes it."""
-        found = names.find(name)
-        if found is None:
-            reader = where if isinstance(where, str) else f"node {shown(where.name)} ({shown(where.op_type)})"
-            raise FormatError(f"{reader} reads {shown(name)}, which no input, initializer or node makes")
-        return found
-
-    def shape(self, binding: Binding | None) -> Shape | None:
-        """The shape of what a name is bound to, where it is known."""
-        if binding is None:
-            return None
-        return binding.shape if isinstance(binding, Tensor) else self.graph.values[binding].shape
-
-    def known(self, binding: Binding | None, limit: int = FOLD_ELEMENTS) -> np.ndarray | None:
-        """The elements of a small known tensor, else None."""
-        return binding.array() if isinstance(binding, Tensor) and binding.size <= limit else None
-
-    def operand(
-        self, binding: Binding | None, entry: Operator | None, slot: str, node: int, position: int
-    ) -> int | None:
-        """The value that a node reads in a slot; a known tensor becomes a parameter, a buffer or a constant here."""
-        if binding is None or isinstance(binding, int):
-            return binding
-        kind = role(binding, entry, slot, self.origin)
-        if kind == "constant":
-            if id(binding) not in self._constants:
-                self._kept.append(binding)
-                array = binding.array() if binding.size <= CONSTANT_ELEMENTS else None
-                at = self.add_value(binding.name, binding.shape, binding.dtype, "constant", array)
-                self._constants[id(binding)] = at
-            return self._constants[id(binding)]
-        self.uses.append(Use(binding, node, position, slot, kind == "buffer"))
-        return PENDING
 
     def note(self, kind: str, message: str, where: str | None = None) -> None:
         """Log something assumed while reading."""
         self.graph.events.append(Event(kind, message, where))
-
-
-def _repeated(names: Iterable[str]) -> str:
-    seen: set[str] = set()
-    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]

@@ -19,7 +19,7 @@ def number_calls(builder: Builder) -> None:
     if builder.origin.exporter != "torchscript":
         return
     owners: dict[int, set[str]] = {}
-    for use in builder.uses:
+    for use in builder.values.uses:
         if use.node >= 0 and not MADE_UP.match(use.tensor.name):
             owners.setdefault(use.node, set()).add(use.tensor.name.rpartition(".")[0])
     modules = {owner for found in owners.values() for owner in found}

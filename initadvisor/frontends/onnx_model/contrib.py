@@ -25,7 +25,7 @@ Inputs = Sequence["Binding | None"]
 def fused_convolution(builder: Builder, proto: NodeProto, inputs: Inputs, attrs: dict[str, Any], names: Names) -> bool:
     """FusedConv: convolution, a summand, an activation."""
     entry = ONNX["Conv"]
-    between = builder.between(proto, "convolution")
+    between = builder.values.between(proto, "convolution")
     parts = {k: v for k, v in attrs.items() if not k.startswith("activation")}
     builder.plain(proto, "Conv", builder.opsets[""], inputs[:3], parts, names, entry, [between])
     value: int = between
@@ -38,7 +38,7 @@ def fused_product(builder: Builder, proto: NodeProto, inputs: Inputs, attrs: dic
     """FusedMatMul: transposes, product, factor."""
     sides: list[Binding | None] = []
     for side, binding in zip("AB", inputs, strict=False):
-        shape = builder.shape(binding)
+        shape = builder.values.shape(binding)
         order = None if shape is None else list(range(len(shape)))
         if order is not None and attrs.get(f"transBatch{side}"):
             order = [*order[1:-1], order[0], order[-1]]
@@ -61,7 +61,7 @@ def fused_product(builder: Builder, proto: NodeProto, inputs: Inputs, attrs: dic
 
 def fused_gemm(builder: Builder, proto: NodeProto, inputs: Inputs, attrs: dict[str, Any], names: Names) -> bool:
     """FusedGemm: Gemm and an activation."""
-    between = builder.between(proto, "gemm")
+    between = builder.values.between(proto, "gemm")
     parts = {k: v for k, v in attrs.items() if not k.startswith("activation")}
     builder.plain(proto, "Gemm", builder.opsets[""], inputs, parts, names, ONNX["Gemm"], [between])
     return _activated(builder, proto, between, attrs, names)

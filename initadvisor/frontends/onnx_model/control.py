@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from initadvisor.errors import FormatError
+from initadvisor.frontends.onnx_model.initializers import bind_initializers
+from initadvisor.frontends.onnx_model.names import Binding, Names
 from initadvisor.frontends.onnx_model.shapes import declared
 from initadvisor.frontends.onnx_model.text import shown, text
 from initadvisor.ops import ONNX
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
     from initadvisor.frontends.onnx_model.builder import Builder
-    from initadvisor.frontends.onnx_model.names import Binding, Names
 
 
 def subgraphs(attrs: dict[str, Any]) -> list[GraphProto]:
@@ -34,7 +35,7 @@ def branch(
     builder: Builder, proto: NodeProto, inputs: Sequence[Binding | None], attrs: dict[str, Any], names: Names
 ) -> bool:
     """If: both branches are read and the node chooses between their results; a known condition picks its branch."""
-    condition = builder.known(inputs[0] if inputs else None, 1)
+    condition = builder.values.known(inputs[0] if inputs else None, 1)
     if condition is not None:
         chosen = attrs.get("then_branch" if bool(condition.reshape(-1)[0]) else "else_branch")
         results = _body(builder, proto, chosen, [], names)
@@ -98,7 +99,7 @@ def _around(
     values = []
     for name in fresh:
         dtype, shape = shapes.get(name, (None, None))
-        values.append(builder.add_value(name, shape, dtype, "result"))
+        values.append(builder.values.add(name, shape, dtype, "result"))
     builder.emit(proto, op, spelling, found, {"part": "entry"}, names, entry, values)
     results = _body(builder, proto, body, values, names)
     builder.emit(proto, op, spelling, [(slots[-1], result) for result in results], {"part": "exit"}, names, entry)
@@ -111,9 +112,9 @@ def _body(
     where = f"the body of node {shown(proto.name)} ({shown(proto.op_type)})"
     if body is None:
         raise FormatError(f"{where} is missing")
-    names = builder.enter(outer, declared(body))
+    names = Names(outer, declared(body))
     for value, at in zip(body.input, values, strict=False):
         names.bind(text(value.name), at)
-    builder.tensors(body, names)
+    bind_initializers(body, builder.reader, names)
     builder.nodes(body, names, where)
-    return [builder.resolve(text(value.name), names, where) for value in body.output]
+    return [builder.values.resolve(text(value.name), names, where) for value in body.output]

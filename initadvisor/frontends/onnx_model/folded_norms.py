@@ -46,7 +46,7 @@ def convolution(
     dtype, shape = names.declared.get(output, (None, None))
     owner = weight.name.rpartition(".")[0]
     own_bias = isinstance(bias, Tensor) and bias.name in builder.origin.kinds and bias.name.rpartition(".")[0] == owner
-    between = builder.add_value(f"{output} (before the folded norm)", shape, dtype, "result")
+    between = builder.values.add(f"{output} (before the folded norm)", shape, dtype, "result")
     builder.plain(
         proto,
         spelling,

@@ -74,7 +74,7 @@ def read_call(
             builder.node(node, inner)
         for name, result in zip(proto.output, function.output, strict=False):
             if name:
-                names.bind(text(name), builder.resolve(text(result), inner, where))
+                names.bind(text(name), builder.values.resolve(text(result), inner, where))
     finally:
         builder.opsets, builder.given = outer
 

@@ -181,7 +181,7 @@ class Naming:
         if self._origin.exporter != "torchscript":
             return found
         made = {output: node.id for node in self._nodes if node.op in _PRODUCTS for output in node.outputs}
-        for use in self._builder.uses:
+        for use in self._builder.values.uses:
             if use.node < 0 or not self._is_module_name(use.tensor.name):
                 continue
             node = self._nodes[use.node]

@@ -23,7 +23,7 @@ def assign(builder: Builder) -> None:
     calls.number_calls(builder)
     naming = Naming(builder)
     groups: dict[int, list[Use]] = {}
-    for use in builder.uses:
+    for use in builder.values.uses:
         groups.setdefault(id(use.tensor.storage), []).append(use)
     families: list[list[Named]] = []
     merged = 0
@@ -72,7 +72,7 @@ def _enter(builder: Builder, naming: Naming, name: str, family: list[Named], tak
     for named in family:
         shape = named.use.tensor.shape
         if shape not in values:
-            values[shape] = builder.add_value(name, shape, first.dtype, "parameter")
+            values[shape] = builder.values.add(name, shape, first.dtype, "parameter")
             graph.values[values[shape]].parameter = name
         _fill(builder, named.use, values[shape])
 

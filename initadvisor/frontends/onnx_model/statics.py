@@ -39,9 +39,9 @@ def static(
     if op_type == "Identity" and isinstance(inputs[0] if inputs else None, Tensor):
         return inputs[0].renamed(output)  # type: ignore[union-attr]
     if op_type in ("Shape", "Size") and inputs:
-        return _dimensions(output, op_type, builder.shape(inputs[0]), attrs)
+        return _dimensions(output, op_type, builder.values.shape(inputs[0]), attrs)
     if op_type in RULES and _foldable(inputs, builder.origin):
-        result = fold(op_type, [builder.known(b) for b in inputs], attrs, opset)
+        result = fold(op_type, [builder.values.known(b) for b in inputs], attrs, opset)
         return None if result is None else known_tensor(output, result)
     return None
 
@@ -68,7 +68,7 @@ def _constant(builder: Builder, name: str, attrs: dict[str, Any]) -> Tensor | No
 
 
 def _filled(builder: Builder, name: str, inputs: Sequence[Binding | None], attrs: dict[str, Any]) -> Tensor | None:
-    shape = builder.known(inputs[0] if inputs else None, 64)
+    shape = builder.values.known(inputs[0] if inputs else None, 64)
     if shape is None or shape.dtype.kind not in "iu" or shape.ndim != 1:
         return None
     if (shape < 0).any():

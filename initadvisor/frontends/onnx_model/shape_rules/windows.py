@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, floor
-from typing import Any
 
+from initadvisor.frontends.onnx_model.shape_rules.rule import Attrs, Shapes
 from initadvisor.graph import Dim, Shape
-
-Shapes = Sequence[Shape | None]
-Attrs = Mapping[str, Any]
 
 
 def convolution(inputs: Shapes, attrs: Attrs) -> Shape | None:
