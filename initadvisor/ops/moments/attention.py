@@ -5,18 +5,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from initadvisor.ops.moments.axes import FEATURES, axis, count, size_of
-from initadvisor.ops.moments.products import (
-    as_positions,
-    causal_concentration,
-    concentration,
-    head_axes,
-    same_matrix,
-    width_of,
-)
+from initadvisor.ops.moments.axes import FEATURES, Axis, axis, count, dominant, size_of
+from initadvisor.ops.moments.concentration import causal_concentration, concentration
+from initadvisor.ops.moments.products import same_matrix
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.moments.weighted import Fan, collected, project, summed
+
+
+def head_axes(s: Signal) -> tuple[Axis, Axis]:
+    """The token and the head-width axis of (..., tokens, width)."""
+    return s.axes[-2] if len(s.axes) > 1 else (), s.axes[-1] if s.axes else ()
+
+
+def as_positions(s: Signal) -> Signal:
+    """Statistics with the token axis read as positions, whatever role it carries."""
+    tokens = head_axes(s)[0]
+    if dominant(tokens) == FEATURES and size_of(tokens) > 1:
+        return replace(s, positions=s.features)
+    return s
+
+
+def width_of(s: Signal) -> int:
+    """The number of elements of the last axis."""
+    return max(count(s.axes[-1:]).total, 1)
 
 
 @dataclass(frozen=True, slots=True)

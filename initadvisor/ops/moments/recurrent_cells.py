@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from initadvisor.ops.moments.axes import FEATURES, axis
-from initadvisor.ops.moments.recurrent import Pair, Step, matrices_of, step
+from initadvisor.ops.moments.recurrent_step import Pair, Step, matrices_of, step
 from initadvisor.ops.moments.registry import Call, backward, forward
 from initadvisor.ops.moments.signal import Gradient, Signal
 from initadvisor.ops.moments.unrolled import GATES

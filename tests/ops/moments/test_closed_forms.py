@@ -10,7 +10,7 @@ import pytest
 from initadvisor.ops.moments import Gradient
 from initadvisor.ops.moments.activations import named, to_base
 from initadvisor.ops.moments.axes import FEATURES, POSITIONS, SAMPLES, axis
-from initadvisor.ops.moments.products import concentration
+from initadvisor.ops.moments.concentration import concentration
 from initadvisor.ops.moments.signal import Signal
 from tests.ops.moments.calls import IMAGES, ROWS, TOKENS, ahead, behind, flow, weight
 
