@@ -25,15 +25,11 @@ import datetime
 import json
 import os
 import platform
-import select
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,137 +38,24 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from peers_baselines import BASELINES
 from peers_cases import CASES, Case
+from peers_environment import PEERS, Child, Found, environment
 from trainability import cases as generated
 from trainability import labels
 from trainability.training import train_modules
 
 RESULTS = Path(__file__).parent / "results" / "peers.json"
-PEERS = {"anyinit": "0.4.0", "torch-audit": "0.3.0", "torchmortem": "0.1.1", "lsuv": "0.3.0"}
-LIMIT = 120.0
-"""Seconds that a tool may take for one case."""
 
 DIAGNOSE = ("torch-audit, static", "torch-audit, 5 steps", "torchmortem, 10 steps")
 DRAW = ("anyinit", "anyinit, empirical", "LSUV")
 OURS = ("initadvisor check", "initadvisor probe", "initadvisor probe, look-ahead")
-
-Found = dict[str, Any]
-
-
-def environment(cache: Path) -> Path:
-    """The interpreter of the rivals' environment, which is made where it is not there yet."""
-    folder = cache / "initadvisor-peers"
-    python = folder / "bin" / "python"
-    wanted = [f"{name}=={number}" for name, number in PEERS.items()]
-    wanted += [f"{name}=={version(name)}" for name in ("torch", "torchvision", "scikit-learn", "numpy")]
-    if (folder / "installed").exists() and (folder / "installed").read_text() == "\n".join(wanted):
-        return python
-    uv = shutil.which("uv")
-    make = (
-        [uv, "venv", "-q", "--clear", "--python", sys.executable] if uv else [sys.executable, "-m", "venv", "--clear"]
-    )
-    subprocess.run([*make, str(folder)], check=True)
-    install = (
-        [uv, "pip", "install", "-q", "--python", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
-    )
-    subprocess.run([*install, *wanted], check=True)
-    (folder / "installed").write_text("\n".join(wanted))
-    return python
-
-
-class Child:
-    """A process in the rivals' environment that answers one request after another; started anew after a crash."""
-
-    def __init__(self, python: Path) -> None:
-        self.python = python
-        self.process: subprocess.Popen[str] | None = None
-
-    def ask(self, request: dict[str, str]) -> Found:
-        """The answer, or {"crash": why}."""
-        process = self.process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            if not select.select([process.stdout], [], [], LIMIT)[0]:
-                self.stop()
-                return {"crash": f"no answer in {LIMIT:.0f} s"}
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self.stop()
-            return {"crash": "the process died"}
-        found: Found = json.loads(line)
-        return found
-
-    def _start(self) -> subprocess.Popen[str]:
-        child = Path(__file__).parent / "peers_child.py"
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        self.process = subprocess.Popen(
-            [str(self.python), str(child)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, env=environment,
-        )  # fmt: skip
-        return self.process
-
-    def stop(self) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
 
 def build(case: Case) -> nn.Module:
     """The network as it starts, the same ever again."""
     torch.manual_seed(0)
     return case.build()
-
-
-def _drawn(draw: Callable[[nn.Module], object]) -> Callable[[nn.Module, Case], None]:
-    def apply(module: nn.Module, case: Case) -> None:
-        torch.manual_seed(1)
-        with torch.no_grad():
-            module.apply(draw)
-
-    return apply
-
-
-def _each(weight: Callable[[torch.Tensor], object]) -> Callable[[nn.Module, Case], None]:
-    """A line for every matrix and kernel, and zero biases: what people write by hand."""
-
-    def draw(module: nn.Module) -> None:
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.ndim >= 2:
-                weight(parameter)
-            elif "bias" in name:
-                nn.init.zeros_(parameter)
-
-    return _drawn(draw)
-
-
-def _reset(module: nn.Module) -> None:
-    for name in ("reset_parameters", "_reset_parameters"):
-        if hasattr(module, name):
-            getattr(module, name)()
-
-
-def _fix(module: nn.Module, case: Case) -> None:
-    import initadvisor
-
-    x, _ = next(case.batches(1))
-    initadvisor.apply(module, initadvisor.advise(module, example=x[:8]))
-
-
-BASELINES: dict[str, Callable[[nn.Module, Case], None]] = {
-    "as it is": lambda module, case: None,
-    "PyTorch default": _drawn(_reset),
-    "timm default": _each(lambda w: nn.init.trunc_normal_(w, std=0.02)),
-    "He": _each(nn.init.kaiming_normal_),
-    "orthogonal": _each(lambda w: nn.init.orthogonal_(w, 2**0.5)),
-    "initadvisor fix": _fix,
-}
 
 
 def trained(case: Case, module: nn.Module) -> str:
