@@ -118,3 +118,8 @@ class UnsupportedError(LoadError):
 
 class TargetCodeError(LoadError):
     """The user's own factory or model raised while it was built or run."""
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """What somebody else's exception says, for a message of ours: one line, or its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]

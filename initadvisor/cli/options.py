@@ -57,6 +57,14 @@ def _prior(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         raise click.BadParameter(f"{value!r} is neither class, focal nor a number", ctx=ctx, param=parameter) from None
 
 
+input_shape_option = click.option(
+    "--input-shape",
+    "input_shapes",
+    multiple=True,
+    callback=_shapes,
+    metavar="1x3x224x224",
+    help="Shape of an input; once for each input, in order.",
+)
 _RULES = (
     click.option(
         "--select",
@@ -97,14 +105,7 @@ _RULES = (
         type=click.Path(path_type=Path),
         help="Read more rules from this folder (data only: no code in it runs).",
     ),
-    click.option(
-        "--input-shape",
-        "input_shapes",
-        multiple=True,
-        callback=_shapes,
-        metavar="1x3x224x224",
-        help="Shape of an input; once for each input, in order.",
-    ),
+    input_shape_option,
 )
 _READING = (
     click.option(

@@ -12,7 +12,7 @@ import click
 
 from initadvisor.cli import complete
 from initadvisor.cli.main import EXIT_FINDINGS, EXIT_OK, debug_option
-from initadvisor.cli.options import _shapes, reading_options
+from initadvisor.cli.options import input_shape_option, reading_options
 from initadvisor.cli.output import write
 from initadvisor.errors import UsageError
 
@@ -53,14 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option("--partial", is_flag=True, help="Also write what a file that covers only part of the backbone gives.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the draws of the head.  [default: 0]")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    multiple=True,
-    callback=_shapes,
-    metavar="1x3x224x224",
-    help="Shape of an input; once for each input, in order.",
-)
+@input_shape_option
 @click.option("--output-format", type=click.Choice(("text", "json")), default="text", show_default=True)
 @reading_options
 @debug_option

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from initadvisor.errors import FormatError, LimitError, NotFoundError, UnsafeError
-from initadvisor.frontends.data_files.numpy_file import DAMAGED, MAX_HEADER, MAX_RANK, read_header
+from initadvisor.errors import FormatError, LimitError, NotFoundError, first_line
+from initadvisor.frontends.data_files.numpy_file import DAMAGED, MAX_HEADER, MAX_RANK, judged_header
 
 MAX_BYTES = 1 << 30
 """Of one array: what short runs learn from lies in memory."""
@@ -34,8 +34,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             return _member(path, archive, "x"), _member(path, archive, "y")
     except DAMAGED as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise FormatError(f"{path} cannot be read as an .npz file: {reason}") from error
+        raise FormatError(f"{path} cannot be read as an .npz file: {first_line(error)}") from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
@@ -47,24 +46,10 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     if info.file_size > MAX_BYTES + MAX_HEADER:
         raise LimitError(f"{path}: {name} unpacks to {info.file_size} bytes; at most {MAX_BYTES} are read")
     with archive.open(info) as file:
-        shape, fortran, dtype = read_header(file)
-        _check(path, name, shape, dtype)
-        needed = prod(shape) * dtype.itemsize
-        here = info.file_size - file.tell()
-        if needed != here:
-            raise LimitError(f"{path}: {name} of shape {list(shape)} ({dtype}) needs {needed} bytes and has {here}")
+        shape, fortran, dtype = judged_header(f"{path}: {name}", file, info.file_size)
         # The header has been judged; the elements follow as plain numbers.
         array = np.frombuffer(file.read(), dtype, prod(shape))
     return array.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
-
-
-def _check(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if dtype.hasobject:
-        raise UnsafeError(f"{path}: {name} holds pickled Python objects, which run code when they are read")
-    if dtype.kind not in "biuf":
-        raise FormatError(f"{path}: {name} has elements of type {dtype}, which are no numbers to train on")
-    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
-        raise FormatError(f"{path}: {name} has the shape {list(shape)}")
 
 
 def _safetensors(path: Path) -> tuple[np.ndarray, np.ndarray]:

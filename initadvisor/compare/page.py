@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Any
 
 from initadvisor.compare import pictures
@@ -18,7 +16,7 @@ def as_html(comparison: Comparison) -> str:
     from jinja2 import PackageLoader
     from markupsafe import Markup
 
-    from initadvisor.report.html.page import THEME, environment, source
+    from initadvisor.report.html.page import THEME, content_hash, environment, source
 
     templates = environment().overlay(loader=PackageLoader("initadvisor.compare", "templates"))
     assert templates.loader is not None
@@ -43,7 +41,7 @@ def as_html(comparison: Comparison) -> str:
         score_name=pictures.score_name(comparison),
         goal=goal(comparison.setup, comparison.data),
         style=Markup(style),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{content_hash(style)}'; base-uri 'none'; form-action 'none'",
     )
 
 
@@ -66,7 +64,3 @@ def _row(result: InitResult, comparison: Comparison) -> dict[str, Any]:
         spread = f" ± {result.score_std:.3f}" if regression else f" ± {100 * result.score_std:.1f}"
     value = "–" if result.score is None else score(result.score, comparison.data) + spread
     return {"result": result, "score": value, "curve": Markup(curve)}
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

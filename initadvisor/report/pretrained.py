@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from initadvisor.frontends.registry import PretrainedWeights
+
 Verdict = Literal["complete", "partial", "foreign"]
+
+
+WeightsRow = PretrainedWeights
+"""Weights that exist, as they are known of their library."""
 
 
 class _Record(BaseModel):
@@ -27,24 +33,6 @@ class Recognised(_Record):
     exact: bool = True
     where: str = ""
     differences: tuple[str, ...] = ()
-
-
-class WeightsRow(_Record):
-    """Weights that exist; null and empty where the library does not say. accuracy: in the unit of its metric."""
-
-    library: str
-    architecture: str
-    name: str
-    load: str
-    trained_on: tuple[str, ...] = ()
-    license: str | None = None
-    accuracy: dict[str, float] = Field(default_factory=dict)
-    preprocessing: dict[str, Any] = Field(default_factory=dict)
-    classes: int | None = None
-    parameters: int | None = None
-    url: str | None = None
-    recipe: str | None = None
-    note: str = ""
 
 
 class DomainWeights(_Record):

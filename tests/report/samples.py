@@ -65,3 +65,12 @@ def accepting(*accepted: Suppressed, findings: tuple[Finding, ...] = (), target:
 
 def skipped(rule: str, name: str, reason: str) -> NotEvaluated:
     return NotEvaluated(rule=rule, subject=SubjectName(kind="layer", name=name), reason=reason)
+
+
+MIXED = report(
+    finding("IA300", "act", "info"),
+    finding("IA101", "b"),
+    finding("IA200", "w", "warning"),
+    finding("IA101", "a"),
+    not_evaluated=(skipped("IA105", "x", "layer.gain is not known"), skipped("IA105", "y", "layer.gain is not known")),
+)

@@ -9,15 +9,7 @@ import pytest
 from initadvisor.report import CoverageRow, render
 from initadvisor.report.escape import width
 from initadvisor.rules import Finding, Fix, SubjectName
-from tests.report.samples import finding, report, skipped
-
-MIXED = report(
-    finding("IA300", "act", "info"),
-    finding("IA101", "b"),
-    finding("IA200", "w", "warning"),
-    finding("IA101", "a"),
-    not_evaluated=(skipped("IA105", "x", "layer.gain is not known"), skipped("IA105", "y", "layer.gain is not known")),
-)
+from tests.report.samples import MIXED, finding, report, skipped
 
 
 def _with_fix(made: Finding, **fields: object) -> Finding:

@@ -6,15 +6,7 @@ import pytest
 
 from initadvisor.report import CoverageRow, Report, render
 from initadvisor.report.text import percent
-from tests.report.samples import HOSTILE, finding, report, skipped, unreadable
-
-MIXED = report(
-    finding("IA300", "act", "info"),
-    finding("IA101", "b"),
-    finding("IA200", "w", "warning"),
-    finding("IA101", "a"),
-    not_evaluated=(skipped("IA105", "x", "layer.gain is not known"), skipped("IA105", "y", "layer.gain is not known")),
-)
+from tests.report.samples import HOSTILE, MIXED, finding, report, unreadable
 
 
 def test_concise_is_one_line_a_finding_worst_first() -> None:

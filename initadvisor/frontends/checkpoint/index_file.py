@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from initadvisor.errors import FormatError, LimitError, UnsafeError
+from initadvisor.errors import FormatError, LimitError, UnsafeError, first_line
 from initadvisor.frontends.options import LoadOptions
 
 MAX_INDEX_BYTES = 32 << 20
@@ -30,7 +30,7 @@ def read(file: Path, options: LoadOptions) -> dict[Path, set[str]]:
     try:
         held: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"the index {file} is not JSON: {_short(error)}") from None
+        raise FormatError(f"the index {file} is not JSON: {first_line(error)}") from None
     table = held.get("weight_map") if isinstance(held, dict) else None
     if not isinstance(table, dict) or not all(isinstance(shard, str) for shard in table.values()):
         raise FormatError(f"the index {file} has no weight_map from tensor names to file names")
@@ -53,7 +53,3 @@ def _beside(index: Path, shard: str, options: LoadOptions) -> Path:
             hint="allow links for a download cache that you trust: --allow-external-symlinks",
         )
     return path
-
-
-def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

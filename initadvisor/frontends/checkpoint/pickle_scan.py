@@ -10,7 +10,7 @@ import io
 import pickletools
 from collections.abc import Iterator
 
-from initadvisor.errors import FormatError
+from initadvisor.errors import FormatError, first_line
 
 MAX_OPCODES = 2_000_000
 """Opcodes that are looked at; a state dict has about 60 a tensor. What lies beyond is left to torch."""
@@ -55,8 +55,7 @@ def forbidden(data: bytes) -> str | None:
         except (ValueError, KeyError, IndexError, EOFError, OverflowError, UnicodeDecodeError) as error:
             if index:
                 return None
-            reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-            raise FormatError(f"the pickle is damaged or breaks off: {reason}") from None
+            raise FormatError(f"the pickle is damaged or breaks off: {first_line(error, 120)}") from None
         if stream.tell() >= len(data):
             return None
     return None

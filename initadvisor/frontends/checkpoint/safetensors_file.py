@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from initadvisor.errors import FormatError, LimitError
+from initadvisor.errors import FormatError, LimitError, first_line
 from initadvisor.frontends.sources import ArraySource
 from initadvisor.frontends.storage_types import storage_type
 from initadvisor.graph import Event, Parameter
@@ -104,8 +104,7 @@ def _parse(file: Path, header: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(header.decode("utf-8"), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise FormatError(f"{file}: the safetensors header cannot be parsed: {reason}") from None
+        raise FormatError(f"{file}: the safetensors header cannot be parsed: {first_line(error)}") from None
     if not isinstance(parsed, dict):
         raise FormatError(f"{file}: the safetensors header is no JSON object")
     return parsed

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from initadvisor.errors import FormatError, LimitError, MissingExtraError, TargetCodeError, UnsafeError
+from initadvisor.errors import FormatError, LimitError, MissingExtraError, TargetCodeError, UnsafeError, first_line
 from initadvisor.frontends.checkpoint.pickle_scan import forbidden
 from initadvisor.frontends.checkpoint.safetensors_file import is_buffer
 from initadvisor.frontends.options import LoadOptions
@@ -66,7 +66,7 @@ def _check_archive(file: Path) -> bool:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RecursionError) as error:
-        raise FormatError(f"{file} is a damaged or truncated torch archive: {_line(error)}") from None
+        raise FormatError(f"{file} is a damaged or truncated torch archive: {first_line(error)}") from None
     if any(m.compress_type != zipfile.ZIP_STORED for m in members) or (
         sum(m.file_size for m in members) > file.stat().st_size
     ):
@@ -90,7 +90,7 @@ def _refuse_early(file: Path, zipped: bool) -> None:
             with zipfile.ZipFile(file) as archive:
                 data = archive.read(next(n for n in archive.namelist() if n.partition("/")[2] == "data.pkl"))
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-            raise FormatError(f"{file} is a damaged torch archive: {_line(error)}") from None
+            raise FormatError(f"{file} is a damaged torch archive: {first_line(error)}") from None
     else:
         with file.open("rb") as handle:
             data = handle.read(MAX_SCANNED_BYTES)
@@ -119,7 +119,7 @@ def _torch_load(file: Path, zipped: bool, options: LoadOptions) -> Any:
             return torch.load(file, map_location="cpu", weights_only=False, mmap=zipped)
         except Exception as error:
             raise TargetCodeError(
-                f"{file} was unpickled with its code, as asked, and failed: {_line(error)}"
+                f"{file} was unpickled with its code, as asked, and failed: {first_line(error)}"
             ) from error
     try:
         return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
@@ -131,7 +131,7 @@ def _torch_load(file: Path, zipped: bool, options: LoadOptions) -> Any:
             found = _GLOBAL.search(text)
             what = f"would run code ({found[1]})" if found else "asks for something other than tensors"
             raise _unsafe(file, what) from None
-        raise FormatError(f"{file} cannot be read as a torch checkpoint: {_line(error)}") from None
+        raise FormatError(f"{file} cannot be read as a torch checkpoint: {first_line(error)}") from None
 
 
 def _parameters(file: Path, held: Any, events: list[Event]) -> dict[str, Parameter]:
@@ -234,7 +234,3 @@ def _source(tensor: Any, dtype: str) -> ArraySource | None:
         return ArraySource(array, dtype, tuple(tensor.shape))
     except FormatError:
         return None
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from initadvisor.errors import FormatError, LimitError, MissingExtraError
+from initadvisor.errors import FormatError, LimitError, MissingExtraError, first_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 SIDE = 64
@@ -50,7 +50,7 @@ def read_folder(folder: Path, most: int) -> tuple[np.ndarray, np.ndarray | None,
         except LimitError as error:
             broken.append(f"{file}: {error.message}")
         except Exception as error:  # decoders raise what they like on damaged files
-            broken.append(f"{file}: {(str(error) or type(error).__name__).splitlines()[0][:120]}")
+            broken.append(f"{file}: {first_line(error, 120)}")
         else:
             labels.append(number[file.parts[0]] if len(file.parts) > 1 else -1)
     if not images:

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from initadvisor.errors import FormatError, LimitError, UnsafeError
+from initadvisor.errors import FormatError, LimitError, UnsafeError, first_line
 
 MAX_BYTES = 1 << 30
 """Of what is read of one array: it lies in memory."""
@@ -31,7 +31,7 @@ def read_npy(path: Path, most: int) -> np.ndarray:
         with path.open("rb") as file:
             return _rows(str(path), file, os.fstat(file.fileno()).st_size, most)
     except DAMAGED as error:
-        raise FormatError(f"{path} cannot be read as an .npy file: {_reason(error)}") from error
+        raise FormatError(f"{path} cannot be read as an .npy file: {first_line(error)}") from error
 
 
 def read_npz(path: Path, most: int) -> dict[str, np.ndarray]:
@@ -52,25 +52,12 @@ def read_npz(path: Path, most: int) -> dict[str, np.ndarray]:
                     found[name] = _rows(f"{path}: {name}", file, info.file_size, most)
             return found
     except DAMAGED as error:
-        raise FormatError(f"{path} cannot be read as an .npz file: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise FormatError(f"{path} cannot be read as an .npz file: {first_line(error)}") from error
 
 
 def _rows(label: str, file: IO[bytes], size: int, most: int) -> np.ndarray:
     """The rows in front; a file in Fortran order has to be read as a whole."""
-    shape, fortran, dtype = read_header(file)
-    if dtype.hasobject:
-        raise UnsafeError(f"{label} holds pickled Python objects, which run code when they are read")
-    if dtype.kind not in "biuf":
-        raise FormatError(f"{label} has elements of type {dtype}, which are no numbers")
-    if len(shape) > MAX_RANK or any(each < 0 for each in shape):
-        raise FormatError(f"{label} has the shape {list(shape)}")
-    needed, here = prod(shape) * dtype.itemsize, size - file.tell()
-    if needed != here:
-        raise LimitError(f"{label} of shape {list(shape)} ({dtype}) needs {needed} bytes and has {here}")
+    shape, fortran, dtype = judged_header(label, file, size)
     kept = (min(most, shape[0]), *shape[1:]) if shape else ()
     wanted = shape if fortran else kept
     count = prod(wanted)
@@ -85,7 +72,26 @@ def _rows(label: str, file: IO[bytes], size: int, most: int) -> np.ndarray:
     return (array[: kept[0]] if kept else array).astype(dtype.newbyteorder("="))
 
 
-def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def judged_header(label: str, file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran order, and type of an array in a file of so many bytes, of which the elements follow.
+
+    Raises UnsafeError for pickled objects, FormatError for what are no numbers, LimitError where the elements are not
+    as many as the header says.
+    """
+    shape, fortran, dtype = _header(file)
+    if dtype.hasobject:
+        raise UnsafeError(f"{label} holds pickled Python objects, which run code when they are read")
+    if dtype.kind not in "biuf":
+        raise FormatError(f"{label} has elements of type {dtype}, which are no numbers")
+    if len(shape) > MAX_RANK or any(each < 0 for each in shape):
+        raise FormatError(f"{label} has the shape {list(shape)}")
+    needed, here = prod(shape) * dtype.itemsize, size - file.tell()
+    if needed != here:
+        raise LimitError(f"{label} of shape {list(shape)} ({dtype}) needs {needed} bytes and has {here}")
+    return shape, fortran, dtype
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:

@@ -87,14 +87,17 @@ def beside_table_back(call: Call, g: Gradient) -> list[Gradient | None]:
     return made
 
 
+def _of_one(call: Call) -> Signal | None:
+    """The result where it is that of one value: beside a table of numbers, or all operands are functions of it."""
+    beside = beside_table(call)
+    return beside if beside is not None else elementwise_chain(call)
+
+
 @forward(*_SUMS)
 def total(call: Call) -> list[Signal | None]:
-    beside = beside_table(call)
-    if beside is not None:
-        return [beside]
-    chained = elementwise_chain(call)
-    if chained is not None:
-        return [chained]
+    known = _of_one(call)
+    if known is not None:
+        return [known]
     parts = operands(call)
     if parts is None:
         return [None]
@@ -172,12 +175,9 @@ backward("variadic_sum")(total_back)
 
 @forward(*_PRODUCTS)
 def product(call: Call) -> list[Signal | None]:
-    beside = beside_table(call)
-    if beside is not None:
-        return [beside]
-    chained = elementwise_chain(call)
-    if chained is not None:
-        return [chained]
+    known = _of_one(call)
+    if known is not None:
+        return [known]
     parts = operands(call)
     if parts is None:
         return [None]

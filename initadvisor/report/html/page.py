@@ -56,7 +56,7 @@ def policy() -> str:
     the page all the same could do nothing.
     """
     return (
-        f"default-src 'none'; style-src '{_hash(_style())}'; script-src '{_hash(source('script.js'))}'; "
+        f"default-src 'none'; style-src '{content_hash(_style())}'; script-src '{content_hash(source('script.js'))}'; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -91,5 +91,6 @@ def _name(text: str) -> str:
     return visible(text, MAX_NAME)
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
+    """How a content security policy names a style or script in the page."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
