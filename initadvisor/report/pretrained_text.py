@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from initadvisor.report.escape import visible
 from initadvisor.report.pretrained import (
@@ -103,7 +103,7 @@ def _weights(rows: Sequence[WeightsRow]) -> Iterator[str]:
             yield f"    source         {row.url}"
 
 
-def _written(preprocessing: dict[str, object]) -> str:
+def _written(preprocessing: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {_value(value)}" for name, value in preprocessing.items())
 
 
