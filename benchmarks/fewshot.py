@@ -29,11 +29,8 @@ The target: MAML or Reptile beats the random and the joint start at 1 and at 5 s
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,16 +40,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from conditions import trained
+from fewshot_tasks import SIDE, WAYS, Images, digits, glyphs, task
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from initadvisor.apply.meta import conditioned, maml, reptile
-
-try:
-    from benchmarks.fewshot_tasks import SIDE, WAYS, Images, digits, glyphs, task
-except ImportError:  # run as a script
-    from fewshot_tasks import SIDE, WAYS, Images, digits, glyphs, task
 
 RESULTS = Path(__file__).parent / "results" / "fewshot.json"
 SETS: dict[str, tuple[Callable[[], Images], int]] = {"digits": (digits, 5), "glyphs": (glyphs, 20)}
@@ -255,9 +249,7 @@ def key(name: str, method: str, seed: int) -> str:
 def write(runs: dict[str, Row]) -> None:
     """The whole file: the table first."""
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "date": datetime.date.today().isoformat(),
+        **trained(numpy=np.__version__),
         "setting": {"ways": WAYS, "outer_steps": OUTER, "tasks": TASKS, "rates": RATES, "steps": LENGTHS_OF_TUNING,
                     "joint_steps": LENGTHS, "test_tasks": TEST, "seeds": SEEDS},
         "table": table(runs),

@@ -17,15 +17,12 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
+from conditions import counted
 from fingerprinting import RESULTS
 from fingerprinting.draws import random_draws
 from fingerprinting.table import as_markdown
@@ -49,9 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.short else {}
     report: dict[str, Any] = {
         **{part: known[part] for part in PARTS if part in known},
-        "date": datetime.date.today().isoformat(),
-        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("numpy", "torch", "torchvision", "scikit-learn")},
+        **counted("numpy", "torch", "torchvision", "scikit-learn"),
         "goal": "random draws called random 99%, tensors after 200 steps called trained 95%",
     }
     steps: dict[str, Callable[[], dict[str, Any]]] = {

@@ -21,10 +21,7 @@ large models of the nine known cases are labelled by construction and not traine
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -38,6 +35,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import conditions
 from peers_baselines import BASELINES
 from peers_cases import CASES, Case
 from peers_environment import PEERS, Child, Found, environment
@@ -165,9 +163,7 @@ def _said(rows: list[Found], tool: str, *levels: str) -> str:
 def write(rows: dict[str, Found]) -> None:
     """The whole file: the tables first."""
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, **PEERS},
-        "date": datetime.date.today().isoformat(),
+        **conditions.trained(**PEERS),
         **tables(rows),
         "rows": rows,
     }

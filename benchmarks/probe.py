@@ -15,19 +15,17 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from conditions import measured
 
 RESULTS = Path(__file__).parent / "results" / "probe.json"
 ROUNDS = 5
@@ -42,14 +40,8 @@ WHY_RIGHT = {
 """Why an error-level finding on a model at its own start is right."""
 
 
-def machine() -> dict[str, Any]:
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")},
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-    }
+def _measured() -> dict[str, Any]:
+    return measured("torch", "torchvision", "numpy", threads=torch.get_num_threads())
 
 
 def _bare(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
@@ -238,7 +230,7 @@ def zoo(stored: dict[str, Any], seconds: float, again: bool, first: list[str]) -
 
 
 def _store(stored: dict[str, Any]) -> None:
-    stored["measured"] = machine()
+    stored["measured"] = _measured()
     RESULTS.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
@@ -261,16 +253,16 @@ def main() -> None:
     if given.short:
         print(
             json.dumps(
-                {**machine(), "overhead": overhead("resnet18", 4, 64, 2), "resnet18": probe_one("resnet18")}, indent=1
+                {**_measured(), "overhead": overhead("resnet18", 4, 64, 2), "resnet18": probe_one("resnet18")}, indent=1
             )
         )
         return
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not given.zoo:
-        measured = overhead("resnet50", given.batch, given.size, given.rounds)
-        stored.setdefault("overhead", {})[f"batch {given.batch}, {given.size}x{given.size}"] = measured
+        found = overhead("resnet50", given.batch, given.size, given.rounds)
+        stored.setdefault("overhead", {})[f"batch {given.batch}, {given.size}x{given.size}"] = found
         _store(stored)
-        print(measured)
+        print(found)
     if not given.overhead:
         zoo(stored, given.seconds, given.again, given.only)
 

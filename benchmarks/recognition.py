@@ -13,17 +13,14 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from conditions import counted
 
 from initadvisor.analysis.recognition import likeness
 from initadvisor.apply.pretrained import match
@@ -127,9 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     known = {name: torchvision_models.entries(name) for name in names}
     held = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.short else {}
     report = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("torch", "torchvision")},
+        **counted("torch", "torchvision"),
         **{part: held[part] for part in PARTS if part in held},
         **{part: PARTS[part](known) for part in options.only or PARTS},
     }

@@ -16,10 +16,7 @@ The target: He reaches 98% and gets to 90% in fewer steps than the others at dep
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import time
 from pathlib import Path
 from statistics import mean, stdev
@@ -27,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from conditions import trained
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
@@ -135,9 +133,7 @@ def key(depth: int, init: str, rate: float, seed: int) -> str:
 def write(runs: dict[str, Row]) -> None:
     """The whole file: the table first."""
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "date": datetime.date.today().isoformat(),
+        **trained(numpy=np.__version__),
         "setting": {"width": WIDTH, "batch": BATCH, "steps": STEPS, "noise": NOISE, "rates": RATES, "seeds": SEEDS},
         "table": table(runs),
         "runs": runs,

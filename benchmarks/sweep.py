@@ -15,18 +15,17 @@ be the same, to the byte. The target: 1.7 times the speed.
 from __future__ import annotations
 
 import argparse
-import datetime
 import hashlib
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from conditions import measured
 
 from initadvisor.engine import Checker, CheckSettings
 from initadvisor.frontends.options import LoadOptions
@@ -37,6 +36,7 @@ from initadvisor.sweep.ray_engine import RayEngine
 from initadvisor.sweep.run import sweep
 from initadvisor.sweep.store import SweepFile
 
+PACKAGES = ("torch", "torchvision", "timm", "ray", "numpy")
 RESULTS = Path(__file__).parent / "results" / "sweep.json"
 MODELS, PART, TARGET = 1000, 50, 1.7
 SHORT = (
@@ -115,18 +115,6 @@ def summary(parts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measured() -> dict[str, Any]:
-    """Where and with what this was measured."""
-    names = ("torch", "torchvision", "timm", "ray", "numpy")
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "threads": 1,
-        "versions": {name: version(name) for name in names},
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-    }
-
-
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -159,7 +147,12 @@ def main() -> None:
                 break
             parts[key] = part(names[first : first + PART], bool(number % 2))
             print(f"{key}: {parts[key]}", flush=True)
-            found = {"measured": measured(), "summary": summary(parts), "costs": costs, "parts": parts}
+            found = {
+                "measured": measured(*PACKAGES, threads=1),
+                "summary": summary(parts),
+                "costs": costs,
+                "parts": parts,
+            }
             RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(summary(parts), indent=1))
 

@@ -16,18 +16,14 @@ it. Some are right: a std of 0.02, made for wide transformers, is small for the 
 from __future__ import annotations
 
 import argparse
-import datetime
 import inspect
 import json
-import os
-import platform
 import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +31,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from conditions import measured
 from zoo_models import TIMM, TRANSFORMERS, VISION
 
 RESULTS = Path(__file__).parent / "results" / "zoo.json"
 NOT_GIVEN = ("deeplabv3_mobilenet_v3_large", "inception_v3")
 """No batch is given to these: one answers for every pixel, the auxiliary head of the other needs larger images."""
 
+PACKAGES = ("torch", "torchvision", "timm", "transformers", "numpy")
 KINDS = ("check", "probe", "probe of a given batch")
 
 GIVEN = 32
@@ -182,23 +180,12 @@ def _errors(row: dict[str, Any]) -> bool:
     return any(row[kind]["errors"] for kind in KINDS if kind in row)
 
 
-def machine() -> dict[str, Any]:
-    """Where and with what this was measured."""
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU",
-        "threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "timm", "transformers", "numpy")},
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-    }
-
-
 def write(rows: dict[str, Any]) -> None:
     """The whole file: the summary first."""
     for name, why in WHY_RIGHT.items():
         if name in rows:
             rows[name]["why it is right"] = why
-    found = {"measured": machine(), "summary": summary(rows), "models": rows}
+    found = {"measured": measured(*PACKAGES, threads=torch.get_num_threads()), "summary": summary(rows), "models": rows}
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 

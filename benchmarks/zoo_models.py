@@ -73,13 +73,9 @@ TIMM: dict[str, tuple[int, str, dict[str, Any]]] = {
 }
 """timm's models: edge of the image, what is hard about it, keywords."""
 
-_TEXT = {
-    "vocab_size": 256,
-    "hidden_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-}
+_BLOCKS = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
+_TEXT = {"vocab_size": 256, **_BLOCKS}
+_PATCHES = {**_BLOCKS, "image_size": 32, "patch_size": 8}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "GPT2LMHeadModel": (
         "tied head, weights stored transposed",
@@ -170,17 +166,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
             "max_position_embeddings": 64,
         },
     ),
-    "ViTForImageClassification": (
-        "",
-        {
-            "hidden_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 128,
-            "image_size": 32,
-            "patch_size": 8,
-        },
-    ),
+    "ViTForImageClassification": ("", _PATCHES),
     "Swinv2ForImageClassification": (
         "norm behind branches, logit scales",
         {"image_size": 32, "patch_size": 2, "embed_dim": 32, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4},
@@ -193,17 +179,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         "",
         {"embedding_size": 32, "hidden_sizes": [32, 64, 96, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
     ),
-    "BeitForImageClassification": (
-        "LayerScale .1",
-        {
-            "hidden_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 128,
-            "image_size": 32,
-            "patch_size": 8,
-        },
-    ),
+    "BeitForImageClassification": ("LayerScale .1", _PATCHES),
     "Wav2Vec2ForCTC": (
         "weight-normed positions, group norm on raw audio",
         {
