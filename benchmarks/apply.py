@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from conditions import cpu
 
 from initadvisor import __version__
 from initadvisor.analysis.structure import describe
@@ -132,7 +133,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": {
-            "cpu": _cpu(),
+            "cpu": cpu(),
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "shared": "other work ran beside it",
@@ -159,12 +160,6 @@ def main() -> None:
     if not short:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

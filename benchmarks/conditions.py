@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 MACHINE = f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU"
@@ -14,6 +15,14 @@ MACHINE = f"{platform.machine()}, {os.cpu_count()} shared cores, no GPU"
 def today() -> str:
     """The day, as ISO 8601 writes it."""
     return datetime.date.today().isoformat()
+
+
+def cpu() -> str:
+    """The processor by the name that Linux gives it, elsewhere what the platform says of it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
 
 
 def measured(*packages: str, threads: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from conditions import cpu
 from onnx import TensorProto, helper
 
 RESULTS = Path(__file__).parent / "results" / "static.json"
@@ -143,13 +144,8 @@ def streaming(folder: Path, layers: int, width: int, rounds: int) -> dict[str, A
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
     return {
-        "cpu": model,
+        "cpu": cpu(),
         "processors": os.cpu_count(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "system": platform.platform(),
