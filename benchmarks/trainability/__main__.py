@@ -3,7 +3,7 @@
 python -m benchmarks.trainability                    # train what is missing, judge what is missing, score
 python -m benchmarks.trainability train --budget 500
 python -m benchmarks.trainability judge --afresh     # after a rule has changed
-python -m benchmarks.trainability fit                # writes rules/risk.toml from the calibration part
+python -m benchmarks.trainability stock fit          # writes rules/risk.toml from the calibration part
 python -m benchmarks.trainability --short            # 26 cases in a folder of their own, about 3 minutes
 """
 
@@ -22,11 +22,11 @@ import torch
 from initadvisor.analysis import risk
 from initadvisor.rules import discover
 
-from . import fit, runs, summary, table, verdicts
+from . import fit, runs, stock, summary, table, verdicts
 from .cases import Case, cases
 from .scores import Judged, with_risk_rules
 
-STEPS = ("train", "judge", "fit", "score")
+STEPS = ("train", "judge", "stock", "fit", "score")
 
 
 def mixed(chosen: list[Case]) -> list[Case]:
@@ -43,7 +43,7 @@ def gathered(chosen: Sequence[Case], trained: Path, said: Path) -> list[Judged]:
 
 
 def main() -> None:
-    """Do the steps that are asked for; without any, all but the fit."""
+    """Do the steps that are asked for; without any, all but the fit and what only that needs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", metavar="STEP", help=", ".join(STEPS))
     parser.add_argument("--short", action="store_true")
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds for training and judging each")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (one for each core)")
     arguments = parser.parse_args()
-    steps = arguments.steps or [step for step in STEPS if step != "fit"]
+    steps = arguments.steps or [step for step in STEPS if step not in ("stock", "fit")]
     if unknown := set(steps) - set(STEPS):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
     torch.set_num_threads(1)
@@ -66,8 +66,10 @@ def main() -> None:
             said.unlink(missing_ok=True)
         left = verdicts.judge_all(mixed(chosen), said, arguments.budget, arguments.jobs)
         print(f"{left} cases are left to judge", flush=True)
+    if "stock" in steps:
+        stock.collect(stock.names())
     if "fit" in steps:
-        fit.TABLE.write_text(fit.fit(gathered(chosen, trained, said)))
+        fit.TABLE.write_text(fit.fit(gathered(chosen, trained, said), stock.read()))
     if "score" in steps:
         scales, rules = risk.read(fit.TABLE), discover()
         judged = [with_risk_rules(one, scales, rules) for one in gathered(chosen, trained, said)]

@@ -49,6 +49,7 @@ SIGNAL = (
     Candidate("model.signal.largest_gradient_rms", "log", 0.0, 4.0, 1),
     Candidate("model.signal.depth_scales", "log", 0.0, 2.0, 1),
     Candidate("model.signal.stream_growth", "log", 0.3, 3.0, 1),
+    Candidate("model.residual_branches", "log", 0.0, 1.2, -1),
     Candidate("model.zero_layers", "value", 0.0, 2.0, 1),
     Candidate("model.recurrent_gain", "log", 0.24, 0.5, 1),
     Candidate("model.equal_rows", "value", 0.0, 0.9, 1),
@@ -145,8 +146,11 @@ def hash_fold(key: str) -> int:
     return draw(key, "fold", range(FOLDS))
 
 
-def fit(judged: Sequence[Judged]) -> str:
-    """The text of risk.toml from the cases of the calibration part."""
+def fit(judged: Sequence[Judged], stock: Sequence[Mapping[str, Any]]) -> str:
+    """The text of risk.toml from the cases of the calibration part, and from stock models for what is predicted.
+
+    stock: rows of `stock.read`. They train; nobody ran them on these data, so they say nothing to the other looks.
+    """
     own = [j for j in judged if j.case.part == "calibration" and j.case.planted != "learning_rate"]
     own = [j for j in own if j.outcome != "slow"]
     y = np.array([float(j.fails) for j in own])
@@ -158,14 +162,22 @@ def fit(judged: Sequence[Judged]) -> str:
         if name != "signal":
             rows = [{**row, "model.signal.risk": value} for row, value in zip(rows, held_out, strict=True)]
         usable = [i for i, row in enumerate(rows) if all(row.get(need) is not None for need in NEEDS[name])]
-        x, means = design(candidates, [rows[i] for i in usable])
-        keys = [own[i].case.key for i in usable]
-        intercept, weights = logistic(x, y[usable])
-        risks = crossed(x, y[usable], keys)
+        known = [one for one in stock if one.get("static", {}).get(NEEDS["signal"][0]) is not None]
+        more = known if name == "signal" else []
+        x, means = design(candidates, [*(rows[i] for i in usable), *(one["static"] for one in more)])
+        keys = [*(own[i].case.key for i in usable), *(one["key"] for one in more)]
+        fails = np.concatenate([y[usable], np.zeros(len(more))])
+        intercept, weights = logistic(x, fails)
+        risks = crossed(x, fails, keys)
+        count = len(usable)
+        area = auc(risks[:count], y[usable] > 0)
+        said = f"{count} cases; AUC {area:.3f} in {FOLDS}-fold cross-validation."
         if name == "signal":
-            held_out[usable] = risks
-        parts.append(_section(name, candidates, means, intercept, weights, auc(risks, y[usable] > 0), len(usable)))
-        print(f"{name}: cross-validated AUC {auc(risks, y[usable] > 0):.3f} on {len(usable)} cases")
+            held_out[usable] = risks[:count]
+            half = float((risks[count:] > 0.5).mean()) if more else 0.0
+            said += f" With {len(more)} stock models, {half:.0%} of which had a risk above one half in it."
+        parts.append(_section(name, candidates, means, intercept, weights, said))
+        print(f"{name}: {said}")
         for c, w in sorted(zip(candidates, weights, strict=True), key=lambda cw: -cw[1]):
             print(f"  {w:6.2f} {c.fact} ({c.transform})")
     return "\n".join(parts)
@@ -177,10 +189,10 @@ def _section(
     means: np.ndarray,
     intercept: float,
     weights: np.ndarray,
-    area: float,
-    count: int,
+    said: str,
 ) -> str:
-    lines = [f"[{name}]", f"# {count} cases; AUC {area:.3f} in {FOLDS}-fold cross-validation."]
+    """One table of the file. said: what cross-validation made of it."""
+    lines = [f"[{name}]", f"# {said}"]
     terms = []
     for c, mean, weight in zip(candidates, means, weights, strict=True):
         if weight < 0.01:
@@ -218,6 +230,6 @@ _HEAD = """\
 # Calibrated, and written, by `python -m benchmarks.trainability fit` on the calibration part of that benchmark:
 # {cases} starts of small networks, {failing} of which stayed below half of the way to a trained network in 300 steps of
 # SGD with momentum at each of three rates, while the others came all the way at one of them (what was in between, and
-# faults of the learning rate, are left out). No fit has seen the other part, whose scores are in
-# benchmarks/results/trainability.json.
+# faults of the learning rate, are left out). What is predicted was also fitted to stock models of torchvision and timm,
+# which count as trainable. No fit has seen the other part, whose scores are in benchmarks/results/trainability.json.
 """

@@ -56,9 +56,9 @@ class Judge:
         inputs, targets = batch(case, seed)
         graph, _ = load_with_inputs(module, LoadOptions(example=inputs), case.key)
         structure.describe(graph)
-        view = look(graph, _silent)
+        view = look(graph, silent)
         checked = evaluate(self.static.compiled, view.subjects, view.available, view.reasons).findings
-        row: dict[str, Any] = {"key": case.key, "static": _facts(view, "") | _extremes(view)}
+        row: dict[str, Any] = {"key": case.key, "static": model_facts(view, "") | _extremes(view)}
         row["findings"] = {
             "check": _told([f for f in checked if not f.rule.startswith(_SIGNAL)]),
             "check and signal": _told(checked),
@@ -77,10 +77,10 @@ class Judge:
                 ALONE,
             )
             facts = facts_of(seen, 0.0)
-            seen_view = look(graph, _silent, lambda s, n, g, facts=facts: enrich(facts, s, n, g), view)  # type: ignore[misc]
+            seen_view = look(graph, silent, lambda s, n, g, facts=facts: enrich(facts, s, n, g), view)  # type: ignore[misc]
             judged = evaluate(self.probing.compiled, seen_view.subjects, {*seen_view.available, "probe"}, view.reasons)
             found = [*judged.findings, *of_data]
-            row[name] = {**_facts(seen_view, "model.probe."), **_layers(facts.layers, facts.parameters)}
+            row[name] = {**model_facts(seen_view, "model.probe."), **_layers(facts.layers, facts.parameters)}
             if name == "probe":
                 row["findings"]["probe with look-ahead"] = _told(found)
                 row["findings"][name] = _told([f for f in found if f.rule != "IA634"])
@@ -95,7 +95,8 @@ def _told(findings: Iterable[Finding]) -> list[list[str]]:
     return [list(t) for t in sorted({(f.rule, f.severity, (f.fix and f.fix.method) or "") for f in findings})]
 
 
-def _facts(view: View, prefix: str) -> dict[str, Any]:
+def model_facts(view: View, prefix: str) -> dict[str, Any]:
+    """The numbers that are known of the model, by the name of the fact."""
     known = view.subjects["model"][0].facts
     return {n: _plain(v) for n, v in known.items() if not isinstance(v, str) and n.startswith(prefix)}
 
@@ -160,5 +161,5 @@ def read(file: Path = VERDICTS) -> dict[str, dict[str, Any]]:
     return {row["key"]: row for row in map(json.loads, lines)}
 
 
-def _silent(*_: Any) -> None:
+def silent(*_: Any) -> None:
     """Tell nobody."""
