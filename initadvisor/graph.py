@@ -253,13 +253,17 @@ class Layer:
 
 @dataclass(slots=True)
 class Coverage:
-    """What share of the model was understood; `capture` names the step of the fallback ladder that was used."""
+    """What share of the model was understood; `capture` names the step of the fallback ladder that was used.
+
+    failure: why no forward pass of a model that has one could be followed; "" where one was.
+    """
 
     capture: str
     parameters: float = 0.0
     operators: float = 0.0
     notes: list[str] = field(default_factory=list)
     opaque: dict[str, int] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(slots=True)

@@ -35,13 +35,20 @@ class Forecast:
         return self.prediction.layers if self.prediction is not None else ()
 
 
+def no_graph(source: str) -> str:
+    """Why nothing is known of the operators of a target. source: `Graph.source`."""
+    if source == "checkpoint":
+        return "a checkpoint holds tensors only, no graph"
+    return "no forward pass of the model could be followed, so there is no graph"
+
+
 def foresee(graph: Graph, tensors: Mapping[str, TensorFacts]) -> Forecast:
     """Predict the signal of a described graph for standard normal inputs and unit output gradients. Never raises.
 
     Batch norms use the statistics of the batch, as they do in training, however the graph was recorded.
     """
     if not graph.edges:
-        return Forecast(reason=f"a {graph.source} holds tensors only, no graph to follow a signal through")
+        return Forecast(reason=no_graph(graph.source))
     if any(facts.mirrored for facts in tensors.values()):
         return Forecast(
             reason="units are drawn in pairs of opposite sign, and a prediction counts with independent ones"

@@ -59,7 +59,7 @@ def look(
     earlier: a look at the same graph, whose measurements still hold. training: what is known of the training to come.
     """
     from initadvisor.analysis import facts
-    from initadvisor.analysis.forecast import foresee
+    from initadvisor.analysis.forecast import foresee, no_graph
     from initadvisor.analysis.tensor_facts import tensor_facts
     from initadvisor.engine.alternatives import others
     from initadvisor.engine.assessing import assess
@@ -93,7 +93,7 @@ def look(
     return View(
         subjects=subjects,
         available=_available(graph, forecast),
-        reasons={"graph": f"a {graph.source} holds tensors only, no graph", "signal": clean_text(forecast.reason)},
+        reasons={"graph": no_graph(graph.source), "signal": clean_text(forecast.reason)},
         layers=[row(layer, graph, measured) for layer in graph.layers],
         measured=measured,
         forecast=forecast,

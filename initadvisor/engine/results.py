@@ -49,7 +49,7 @@ def report_of(
         notes=tuple(clean_text(note) for note in (*graph.coverage.notes, *accepted.notes)),
     )
     target = clean_text(graph.target)
-    problem = _problem(target, judgement, view.empty, len(accepted.suppressed))
+    problem = _problem(target, judgement, view.empty, len(accepted.suppressed), clean_text(graph.coverage.failure))
     return Report(
         tool=_tool(),
         target=target,
@@ -118,8 +118,11 @@ def report_of_failure(target: Any, error: BaseException, settings_digest: str) -
     )
 
 
-def _problem(target: str, judgement: Judgement, empty: str, accepted: int) -> Problem | None:
-    """Why a run without findings is no clean one: an empty run must not read as one. accepted: findings apart."""
+def _problem(target: str, judgement: Judgement, empty: str, accepted: int, failure: str = "") -> Problem | None:
+    """Why a run without findings is no clean one: an empty run must not read as one.
+
+    accepted: findings apart. failure: why no forward pass could be followed, which most rules rest on.
+    """
     if judgement.findings:
         return None
     if empty:
@@ -127,6 +130,12 @@ def _problem(target: str, judgement: Judgement, empty: str, accepted: int) -> Pr
     if judgement.not_evaluated and not judgement.ok and not accepted:
         reason = judgement.not_evaluated[0].reason
         return Problem(kind="NothingEvaluated", message=f"{target}: no selected rule could be evaluated: {reason}")
+    if failure and judgement.not_evaluated:
+        message = (
+            f"{target}: {failure}; rules that look at single tensors found nothing, and {len(judgement.not_evaluated)} "
+            "checks need a forward pass (mend it, or say what it takes: --input-shape, or example= in Python)"
+        )
+        return Problem(kind="ForwardFailed", message=message)
     return None
 
 

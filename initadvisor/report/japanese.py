@@ -22,6 +22,7 @@ PHRASES: Mapping[str, str] = {
     "coverage {parameters} of parameters, {operators} of operators": (
         "検査範囲: パラメータの {parameters}、演算子の {operators}"
     ),
+    "coverage {parameters} of parameters, no operators": "検査範囲: パラメータの {parameters}、演算子はなし",
     "{count} check not evaluated": "判定できなかった検査 {count} 件",
     "{count} checks not evaluated": "判定できなかった検査 {count} 件",
     ", ": "、",

@@ -89,6 +89,8 @@ def coverage_of(report: Report, say: Say = english) -> str:
         parameters=percent(coverage.parameters),
         operators=percent(coverage.operators),
     )
+    if coverage.capture in ("module tree", "state dict"):
+        text = say("coverage {parameters} of parameters, no operators", parameters=percent(coverage.parameters))
     if coverage.capture == "data":
         text = say("data alone, no model")
     skipped = report.summary.not_evaluated

@@ -67,6 +67,32 @@ def test_an_empty_run_is_not_a_clean_one() -> None:
     assert "no float parameter" in report.error.message
 
 
+class Raises(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(16, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("the licence server is away")
+
+
+def test_a_model_whose_forward_pass_raises_is_not_clean() -> None:
+    report = initadvisor.check(Raises())
+    assert report.verdict == "not_checked"
+    assert report.error is not None
+    assert report.error.kind == "ForwardFailed"
+    assert "the forward pass raised RuntimeError: the licence server is away" in report.error.message
+    assert "example=" in report.error.message
+    assert {row.reason for row in report.not_evaluated} == {
+        "no forward pass of the model could be followed, so there is no graph"
+    }
+    # What was found all the same counts, and rules that need no forward pass give their answer.
+    broken = Raises()
+    nn.init.constant_(broken.a.weight, float("nan"))
+    assert initadvisor.check(broken).verdict == "findings"
+    assert initadvisor.check(Raises(), select=["IA001"]).verdict == "clean"
+
+
 def test_what_cannot_be_read_raises() -> None:
     with pytest.raises(LoadError):
         initadvisor.check("no/such/file.onnx")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from initadvisor.report import CoverageRow, Report, render
-from initadvisor.report.text import percent
+from initadvisor.report.text import coverage_of, percent
 from tests.report.samples import HOSTILE, MIXED, finding, report, unreadable
 
 
@@ -42,6 +42,12 @@ def test_hostile_names_are_text(output: str) -> None:
 def test_a_report_without_findings_says_so() -> None:
     assert render([report()], "concise") == "model.onnx: no findings; coverage 100% of parameters, 99.9% of operators\n"
     assert "not checked: broken.onnx is truncated" in render([unreadable()], "concise")
+
+
+@pytest.mark.parametrize("capture", ["module tree", "state dict"])
+def test_no_share_of_operators_is_claimed_where_there_is_no_graph(capture: str) -> None:
+    made = report(coverage=CoverageRow(parameters=1.0, operators=1.0, capture=capture))
+    assert coverage_of(made) == "coverage 100% of parameters, no operators"
 
 
 def test_notes_on_the_coverage_are_shown() -> None:

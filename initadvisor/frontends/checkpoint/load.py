@@ -36,7 +36,10 @@ def load(path: str | os.PathLike[str], options: LoadOptions | None = None) -> Gr
         source="checkpoint",
         parameters=parameters,
         coverage=Coverage(
-            capture="state dict", notes=["a state dict has no graph: rules about structure do not apply"]
+            capture="state dict",
+            notes=[
+                "a state dict has no graph: give package.module:factory or an ONNX file to have gains and signal judged"
+            ],
         ),
         events=events,
         edges=False,

@@ -85,7 +85,13 @@ def _climb(module: torch.nn.Module, options: LoadOptions, target: str) -> tuple[
         graph = step(module, search, target, notes)
         if graph is not None:
             return graph, search.taken
-    return module_tree(module, target, notes), search.best[0] if search.best else None
+    tree = module_tree(module, target, notes)
+    if search.best is None:
+        tree.coverage.failure = notes[0]
+        return tree, None
+    trial, worst = search.best
+    tree.coverage.failure = f"the forward pass raised {worst.text[:300].rstrip('.')} at {worst.where}"
+    return tree, trial
 
 
 def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[str]) -> Graph | None:
@@ -105,7 +111,7 @@ def _virtual(module: torch.nn.Module, search: Search, target: str, notes: list[s
         trial, worst = search.best
         reached = len(worst.graph.nodes)
         notes.append(f"recording on virtual tensors failed after {reached} operators, {trial.describe()}")
-        notes.append(f"the forward pass raised {worst.text[:300]} at {worst.where}")
+        notes.append(f"the forward pass raised {worst.text[:300].rstrip('.')} at {worst.where}")
     return None
 
 
