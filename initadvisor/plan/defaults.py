@@ -221,7 +221,7 @@ def _embedding(graph: Graph, layer: Layer) -> Choice:
     tied = layer.attrs.get("tied_fan_in")
     if tied:
         std, reason = 1.0 / sqrt(float(tied)), "also the output projection: its logits start with unit variance"
-    elif graph.summary.get("attentions"):
+    elif graph.summary.get("attentions") and any(each.kind == "norm" for each in graph.layers):
         std, reason = 0.02, "embeddings of a transformer start small beside their norms"
     else:
         std, reason = 1.0, "a row is picked, not summed: unit variance in, unit variance out"

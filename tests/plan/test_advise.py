@@ -305,3 +305,24 @@ def test_rows_sum_to_zero_between_a_sigmoid_and_a_norm_over_units(norm):
     plan = plan_of(nn.Sequential(*layers, nn.Linear(16, 4)), (2, 16))
     centred = [bool(plan.step(f"{i}.weight").spec.params.get("centred")) for i in (0, 3, 6, 9)]
     assert centred == [False] + 3 * [norm != "batch"]
+
+
+class Attends(nn.Module):
+    """Looks up tokens and attends over them, behind a norm or bare."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(50, 32)
+        self.norm = nn.LayerNorm(32) if norm else nn.Identity()
+        self.q, self.k, self.v = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 32)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.tokens(ids))
+        return self.head(F.scaled_dot_product_attention(self.q(x), self.k(x), self.v(x)))
+
+
+@pytest.mark.parametrize(("norm", "std"), [(True, 0.02), (False, 1.0)])
+def test_embeddings_start_small_only_where_a_norm_puts_their_size_right(norm: bool, std: float) -> None:
+    plan = plan_of(Attends(norm), (2, 6))
+    assert plan.step("tokens.weight").spec.params == {"std": std}
