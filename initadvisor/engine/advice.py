@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initadvisor.report.model import LayerRow, Recommended
@@ -34,6 +34,7 @@ def advised(
     command: what draws anew the parameters at fault; a finding gets it where its own parameter is among them.
     """
     from initadvisor.plan import advise
+    from initadvisor.plan.flagged import is_of_all
 
     plan = advise(graph, measured, findings, preset=preset or "default", policy=policy)
     chosen = _by_parameter(plan)
@@ -44,7 +45,11 @@ def advised(
     if graph.source == "onnx" and not all(graph.parameters[step.parameter].pieces for step in drawn):
         drawn = ()  # elements that the file computes rather than stores cannot be written
     redrawn = {clean_text(step.parameter) for step in drawn}
-    return tuple(_with_command(_resolved(finding, chosen), command, redrawn) for finding in findings), rows
+    answered = tuple(
+        _with_command(_resolved(finding, chosen), command, bool(redrawn) and is_of_all(finding), redrawn)
+        for finding in findings
+    )
+    return answered, rows
 
 
 def _by_parameter(plan: Plan) -> dict[str | None, Recommended]:
@@ -57,8 +62,10 @@ def _by_parameter(plan: Plan) -> dict[str | None, Recommended]:
     }
 
 
-def _with_command(finding: Finding, command: str | None, redrawn: Container[str]) -> Finding:
-    if finding.fix is None or not finding.fix.method or finding.subject.tensor not in redrawn:
+def _with_command(finding: Finding, command: str | None, mended: bool, redrawn: Collection[str]) -> Finding:
+    if finding.fix is None or not finding.fix.method:
+        return finding
+    if finding.subject.tensor not in redrawn and not mended:
         return finding
     return finding.model_copy(update={"fix": finding.fix.model_copy(update={"command": command})})
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from initadvisor.rules.finding import Finding
 
 _JUDGED = ("error", "warning")
+_RECOMMENDED = "recommended"
+"""The initializer of a fix that leaves the choice to the place of each parameter."""
+
 _STRETCH, _STREAM = "layer.stretch.", "model.residual."
 """Facts that tell of many layers: of a stretch without norms, reported at its end, and of the residual stream."""
 
@@ -21,9 +24,32 @@ Rules = dict[str, tuple[str, ...]]
 def by_parameter(graph: Graph, findings: Iterable[Finding]) -> tuple[Rules, Rules]:
     """Ids of the rules that found fault with each parameter itself, and of those that have a say on it.
 
-    The first are errors and warnings about the parameter; the second are remarks, and faults of the stretch of layers
-    or the residual stream that it is a part of, none of which says that its own values are not meant.
+    The first are errors and warnings about the parameter; the second are remarks, and faults of the stretch of layers,
+    the residual stream or the whole model that it is a part of, none of which says that its own values are not meant.
     """
+    findings = tuple(findings)
+    flagged, noticed = _by_place(graph, findings)
+    for finding in findings:
+        if is_of_all(finding):
+            for layer in graph.layers:
+                for name in (layer.weight, layer.bias):
+                    if name is not None:
+                        _add(noticed, name, finding.rule)
+    return flagged, noticed
+
+
+def is_of_all(finding: Finding) -> bool:
+    """Whether the fault lies in the draws of a whole model: no single layer is named, and all are to be drawn anew."""
+    fix = finding.fix
+    return (
+        finding.subject.kind == "model"
+        and finding.severity in _JUDGED
+        and fix is not None
+        and fix.method == _RECOMMENDED
+    )
+
+
+def _by_place(graph: Graph, findings: Iterable[Finding]) -> tuple[Rules, Rules]:
     weights = {layer.name: layer.weight for layer in graph.layers if layer.weight is not None}
     flagged: Rules = {}
     noticed: Rules = {}
@@ -43,7 +69,7 @@ def by_parameter(graph: Graph, findings: Iterable[Finding]) -> tuple[Rules, Rule
 
 def broken_by(graph: Graph, findings: Iterable[Finding]) -> frozenset[str]:
     """The parameters that findings of level error are about: each itself, and what the fault is spread over."""
-    flagged, noticed = by_parameter(graph, (f for f in findings if f.severity == "error"))
+    flagged, noticed = _by_place(graph, (f for f in findings if f.severity == "error"))
     return frozenset((*flagged, *noticed))
 
 

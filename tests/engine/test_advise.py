@@ -86,8 +86,24 @@ def test_only_what_a_rule_names_is_drawn() -> None:
     assert {rule for step in plan.draws for rule in step.rules if step.parameter not in flagged} <= {"IA103"}
     assert all(step.spec is None for step in plan.steps if not step.rules)
     assert not initadvisor.advise(
-        model, input_shape=SHAPE, only_flagged=True, ignore=["IA103", "IA118"]
+        model, input_shape=SHAPE, only_flagged=True, ignore=["IA103", "IA118", "signal"]
     ).draws  # nothing is flagged where no rule looks
+
+
+def test_a_fault_of_the_whole_model_is_mended_in_all_of_it() -> None:
+    def block() -> list[nn.Module]:
+        last = nn.BatchNorm2d(8)
+        nn.init.zeros_(last.weight)  # two of these on the only path: nothing can ever wake up
+        return [nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 1), last]
+
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), *block(), *block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    )
+    shape = (2, 3, 16, 16)
+    assert "IA501" in {finding.rule for finding in initadvisor.check(model, input_shape=shape).findings}
+    initadvisor.apply(model, initadvisor.advise(model, input_shape=shape, only_flagged=True))
+    assert initadvisor.check(model, input_shape=shape).worst() in (None, "info")
 
 
 def test_policies_win_over_presets_and_the_last_entry_wins() -> None:
