@@ -82,13 +82,15 @@ def fold_messages(findings: Iterable[Finding], say: Say = english) -> list[tuple
     ]
 
 
-def fold_texts(texts: Iterable[str], say: Say = english) -> list[str]:
-    """Texts that are the same but for numbers as one each, with ranges."""
-    groups: dict[Template, list[Sequence[str]]] = {}
-    for text in texts:
+def fold_alike(pairs: Iterable[tuple[str, Finding]], say: Say = english) -> list[tuple[str, list[Finding]]]:
+    """Texts that are the same but for numbers as one each, with ranges, and the findings that each is about."""
+    groups: dict[Template, tuple[list[Sequence[str]], list[Finding]]] = {}
+    for text, finding in pairs:
         key, numbers = _template(text, ())
-        groups.setdefault(key, []).append(numbers)
-    return [_filled(key, rows, say) for key, rows in groups.items()]
+        rows, findings = groups.setdefault(key, ([], []))
+        rows.append(numbers)
+        findings.append(finding)
+    return [(_filled(key, rows, say), findings) for key, (rows, findings) in groups.items()]
 
 
 def _template(text: str, names: Iterable[str]) -> tuple[Template, list[str]]:

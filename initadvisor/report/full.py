@@ -8,7 +8,7 @@ from itertools import groupby
 
 from initadvisor.report.accepted import lines as accepted_lines
 from initadvisor.report.escape import MAX_NAME, visible
-from initadvisor.report.folding import fold_messages, fold_names, fold_texts
+from initadvisor.report.folding import fold_alike, fold_messages, fold_names
 from initadvisor.report.model import Report
 from initadvisor.report.phrases import Say, english
 from initadvisor.report.signal_text import curves, explanation
@@ -21,6 +21,9 @@ MAX_ENTRIES = 4
 
 MAX_PLACES = 6
 """Places named under one message, after names that differ in a number are folded."""
+
+MAX_ADVICE = 3
+"""Different things to do that are shown under one rule."""
 
 MAX_REASONS = 5
 
@@ -85,12 +88,24 @@ class Screen:
             lines += fill(more, self.columns, first="  ", rest="  ")
         if head.rule in self.why:
             lines += self._labelled("Why", self.why[head.rule])
-        for advice in fold_texts(dict.fromkeys(advice_of(finding, say) for finding in findings), say)[:2]:
-            if advice:
-                lines += self._labelled("Fix", advice)
+        lines += self._advice(findings)
         own = next((f.fix.command for f in findings if f.fix and f.fix.command), None)
         if own and own != command:
             lines.append("  " + say("Run: {command}", command=visible(own)))
+        return lines
+
+    def _advice(self, findings: list[Finding]) -> list[str]:
+        """What to do, and where it is not the same for all, for which of them."""
+        say = self.say
+        folded = fold_alike([(advice_of(finding, say), finding) for finding in findings], say)
+        folded = [(advice, alike) for advice, alike in folded if advice]
+        lines: list[str] = []
+        for advice, alike in folded[:MAX_ADVICE]:
+            several = len(folded) > 1 and any(place_of(finding.subject) for finding in alike)
+            text = say("for {names}: {advice}", names=self._places(alike), advice=advice) if several else advice
+            lines += self._labelled("Fix", text)
+        if len(folded) > MAX_ADVICE:
+            lines += self._labelled("Fix", say("and others, layer by layer: initadvisor advise"))
         return lines
 
     def _heading(self, findings: list[Finding]) -> list[str]:

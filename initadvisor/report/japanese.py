@@ -51,6 +51,10 @@ PHRASES: Mapping[str, str] = {
     "draw it with the initializer that its place calls for": "その位置に適した方法で初期化し直す",
     "draw it from {method}": "{method} で初期化し直す",
     "draw it from {method} ({params})": "{method} で初期化し直す({params})",
+    "draw {drawn}, each block by itself": "ブロックごとに初期化し直す: {drawn}",
+    "{names} from {method}": "{names} は {method}",
+    "for {names}: {advice}": "{names}: {advice}",
+    "and others, layer by layer: initadvisor advise": "ほかの方法は層ごとに: initadvisor advise",
     "Predicted signal over {count} layers, {first} to {last} (rms, log scale):": (
         "{count} 層にわたる信号の予測、{first} から {last} まで(二乗平均平方根、対数目盛):"
     ),

@@ -49,10 +49,23 @@ def _drawing(fix: Fix, say: Say) -> str:
     """The initializer of a fix in words, or nothing."""
     if not fix.method or fix.method == "recommended":
         return say("draw it with the initializer that its place calls for") if fix.method else ""
+    blocks = fix.params.get("blocks")
+    if fix.method == "blocks" and isinstance(blocks, list):
+        return _drawing_blocks(blocks, say)
     shown = ", ".join(_param(name, value) for name, value in fix.params.items() if _is_plain(value))
     if not shown:
         return say("draw it from {method}", method=fix.method)
     return say("draw it from {method} ({params})", method=fix.method, params=shown)
+
+
+def _drawing_blocks(blocks: Iterable[object], say: Say) -> str:
+    """Which part of a weight that holds several is drawn from what: gates, query and key and value, padding."""
+    parts: dict[str, list[str]] = {}
+    for block in blocks:
+        if isinstance(block, dict) and isinstance(block.get("spec"), dict):
+            parts.setdefault(str(block["spec"].get("method")), []).append(str(block.get("name")))
+    drawn = [say("{names} from {method}", names=", ".join(names), method=method) for method, names in parts.items()]
+    return say("draw {drawn}, each block by itself", drawn=say(", ").join(drawn))
 
 
 def _is_plain(value: object) -> bool:

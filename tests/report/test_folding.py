@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initadvisor.report.folding import fold_messages, fold_names, fold_texts
+from initadvisor.report.folding import fold_alike, fold_messages, fold_names
 from initadvisor.rules import Finding
 from tests.report.samples import HOSTILE, finding
 
@@ -78,4 +78,4 @@ def test_a_layer_called_by_a_number_is_no_number() -> None:
     ],
 )
 def test_texts(texts: list[str], folded: list[str]) -> None:
-    assert fold_texts(texts) == folded
+    assert [text for text, _ in fold_alike((text, finding()) for text in texts)] == folded

@@ -81,6 +81,28 @@ def test_fixes_that_differ_in_a_number_are_one_line() -> None:
     assert "Fix: draw it from normal (std 0.1 to 0.3)" in render([report(*made)], "full")
 
 
+def test_fixes_that_differ_say_what_each_is_for() -> None:
+    blocks = [{"name": name, "start": 0, "stop": 1, "spec": {"method": "lecun_normal"}} for name in "qkv"]
+    padding = [
+        {"name": "padding", "start": 0, "stop": 1, "spec": {"method": "zeros"}},
+        {"name": "after", "start": 1, "stop": 9, "spec": {"method": "normal", "params": {"std": 1.0}}},
+    ]
+    made = [
+        _with_fix(finding(name="attn.qkv"), method="blocks", params={"axis": 0, "blocks": blocks}),
+        _with_fix(finding(name="mlp.0"), method="kaiming_normal", params={}),
+        _with_fix(finding(name="mlp.2"), method="kaiming_normal", params={}),
+        _with_fix(finding(name="tokens"), method="blocks", params={"axis": 0, "blocks": padding}),
+        _with_fix(finding(name="head"), method="zeros", params={}),
+    ]
+    lines = render([report(*made)], "full").splitlines()
+    assert [line.strip() for line in lines if line.strip().startswith("Fix:")] == [
+        "Fix: for attn.qkv: draw q, k, v from lecun_normal, each block by itself",
+        "Fix: for mlp.0, mlp.2: draw it from kaiming_normal",
+        "Fix: for tokens: draw padding from zeros, after from normal, each block by itself",
+        "Fix: and others, layer by layer: initadvisor advise",
+    ]
+
+
 PALETTE = re.compile(r"\x1b\[(?:0|2|1|1;3[1-4])m")
 
 
