@@ -85,12 +85,22 @@ def count_of(plan: Plan) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], columns: int) -> list[str]:
-    """Rows under each other, two columns apart and indented; a row that is too wide goes on in the next line."""
+    """Rows under each other, two columns apart and indented.
+
+    A first cell that leaves no room for the others has a line of its own, with the others below it in their columns; a
+    row that is too wide all the same goes on in the next line.
+    """
     sizes = [max(width(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    sizes = [min(size, columns // 2) for size in sizes]
+    if sizes:
+        room = columns - 4 - sum(size + 2 for size in sizes[1:])
+        fitting = [width(row[0]) for row in rows if width(row[0]) <= room]
+        sizes[0] = max(fitting, default=4)
     lines = []
     for row in rows:
         cells = [cell + " " * max(0, size - width(cell)) for cell, size in zip(row, sizes, strict=True)]
+        if width(row[0]) > sizes[0]:
+            lines += fill(row[0], columns, first="    ", rest="      ")
+            cells[0] = " " * sizes[0]
         line = "    " + "  ".join(cells).rstrip()
         lines += [line] if width(line) <= columns else fill(line, columns, first="    ", rest="      ")
     return lines

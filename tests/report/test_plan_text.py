@@ -7,7 +7,7 @@ import pytest
 from initadvisor.initializers import InitSpec
 from initadvisor.plan import Plan, PlanStep
 from initadvisor.report.escape import width
-from initadvisor.report.plan_text import Change, changes_as_text, plan_as_text
+from initadvisor.report.plan_text import Change, changes_as_text, plan_as_text, table
 from tests.report.samples import HOSTILE
 
 
@@ -43,3 +43,14 @@ def test_hostile_names_are_shown_and_fit(columns: int) -> None:
     ):
         assert all(line.isprintable() for line in text.split("\n"))
         assert all(width(line) <= columns for line in text.split("\n"))
+
+
+def test_columns_stay_in_line_beside_a_long_name() -> None:
+    rows = [("a", "mean 0 -> 1", "zeros"), ("blocks.0.attention.output", "mean 0.1 -> 0", "normal"), ("bc", "", "ones")]
+    assert table(rows, 34) == [
+        "    a   mean 0 -> 1    zeros",
+        "    blocks.0.attention.output",
+        "        mean 0.1 -> 0  normal",
+        "    bc                 ones",
+    ]
+    assert table(rows, 60)[1] == "    blocks.0.attention.output  mean 0.1 -> 0  normal"
