@@ -194,6 +194,12 @@ class Report(_Record):
         worst = self.worst()
         return worst is not None and SEVERITIES.index(worst) <= SEVERITIES.index(fail_on)
 
+    def __str__(self) -> str:
+        """The report as a terminal shows it without colour; `repr` and `model_dump` have every field."""
+        from initadvisor.report import render
+
+        return render([self], "full")
+
     def _repr_html_(self) -> str:
         """How a notebook shows the report."""
         from initadvisor.report.html import as_fragment

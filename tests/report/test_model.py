@@ -31,6 +31,13 @@ def test_json_output_matches_the_schema_and_comes_back_whole(made: Report) -> No
     assert render([made], "json").isascii()
 
 
+def test_a_report_prints_as_on_a_terminal() -> None:
+    made = report(finding(name="conv"))
+    assert str(made) == render([made], "full")
+    assert "error IA101" in str(made)
+    assert repr(made).startswith("Report(schema_version=")
+
+
 def test_the_committed_schema_is_current() -> None:
     committed = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     assert committed == json_schema(), "run: initadvisor schema --output-file docs/report.schema.json"
