@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 def check(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> int:
     """Check models: how their weights are drawn, and what that does to signal and gradient.
 
-    TARGET is model.onnx, model.safetensors, model.pt (weights only), package.module:factory or torchvision:NAME.
-    The last two run code: your own module, and torchvision. A target of the configuration goes by its name; without
-    any, all of them are checked.
+    TARGET is model.onnx, model.safetensors, model.pt (weights only), package.module:factory, torchvision:NAME,
+    timm:NAME or hf:NAME. All but the files run code: your own, or the library's. A target of the configuration goes by
+    its name; without any, all of them are checked.
 
     With --server, the check runs there: files are sent, and other targets are names that the service has registered.
 

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 def probe(ctx: click.Context, /, targets: tuple[str, ...], **options: Any) -> int:
     """Probe models: run a few training steps and look at signal and gradient. Nothing is kept of the steps.
 
-    TARGET is package.module:factory, torchvision:NAME, timm:NAME or hf:NAME. All of them run code: your own, or the
-    library's. The batch is made up; give your own from Python, with initadvisor.probe(model, batch, loss).
+    TARGET is model.onnx, package.module:factory, torchvision:NAME, timm:NAME or hf:NAME. All but the file run code:
+    your own, or the library's. The batch is made up; give your own from Python: initadvisor.probe(model, batch, loss).
 
     Under torchrun every process builds the target and takes a batch of its own; the first one reports for all.
 

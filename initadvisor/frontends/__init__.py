@@ -48,6 +48,14 @@ def load(target: Any, options: LoadOptions | None = None) -> Graph:
         return references.load(text, options)
     if not os.path.exists(text):
         raise NotFoundError(f"there is no file {text!r}", hint=_FORMS)
+    if os.path.isdir(text):
+        files = os.path.join(text, "*.onnx")
+        raise FormatError(f"{text} is a folder", hint=f'"{files}" names the files in it')
+    if lower.endswith(".py"):
+        module = os.path.splitext(os.path.basename(text))[0]
+        raise FormatError(
+            f"{text} is Python source, and may build many models", hint=f"name the function: {module}:FUNCTION"
+        )
     raise FormatError(f"{text} has no suffix that says what it is", hint=_FORMS)
 
 

@@ -37,3 +37,11 @@ def test_unknown_targets_say_what_a_target_is(tmp_path: Path) -> None:
         load(tmp_path / "notes.txt")
     with pytest.raises(FormatError, match="int"):
         load(3)
+
+
+def test_a_folder_and_a_source_file_are_answered_with_what_to_give_instead(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r'is a folder \(".*\*\.onnx" names the files in it\)'):
+        load(tmp_path)
+    (tmp_path / "nets.py").write_text("def net(): ...")
+    with pytest.raises(FormatError, match=r"Python source.*nets:FUNCTION"):
+        load(tmp_path / "nets.py")
