@@ -164,7 +164,8 @@ async def _reference(
     except ValidationError:
         raise Problem(422, 'a JSON body is {"reference": "NAME"}, with a registered name', kind="validation") from None
     if wanted not in service.settings.references:
-        raise Problem(422, f"{wanted!r} is not a registered model", kind="reference")
+        why = f"{wanted!r} is not a registered model: names are given by the option --reference NAME=TARGET of serve"
+        raise Problem(422, why, kind="reference")
     check = _row(service, names["model"] or wanted, names["commit"], options)
     check.reference = wanted
     await asyncio.to_thread(_accept, service, check)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initadvisor.report import Report
 
 OUTCOME, REPORT, PROGRESS, LOG = "outcome.json", "report.json.gz", "progress.json", "stderr.txt"
+_ONE_FILE = "a service takes one file: save the model with its weights inside, or check it without a service"
 _BETWEEN = 0.2
 """Seconds between two notes of progress."""
 
@@ -52,7 +53,7 @@ def _without_place(text: str, inside: str) -> str:
 
 
 def _check(job: Job, checker: Checker) -> Report:
-    from initadvisor.errors import InitAdvisorError
+    from initadvisor.errors import InitAdvisorError, NotFoundError
 
     chosen, load = _asked(job, checker)
     try:
@@ -64,6 +65,8 @@ def _check(job: Job, checker: Checker) -> Report:
             raise MemoryError from error
         if not isinstance(error, InitAdvisorError):
             traceback.print_exc()
+        if isinstance(error, NotFoundError) and not job.trusted:  # the upload is there: what it refers to is not
+            error = NotFoundError(error.message, hint=_ONE_FILE)
         report = chosen.not_checked(job.target, error)
     return report.model_copy(update={"target": job.label}) if job.label else report
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
+import onnx
 import pytest
 
 import initadvisor
@@ -88,8 +90,31 @@ def test_a_registered_model_goes_by_its_name(server: ServerHere) -> None:
     client = Client(server.url)
     check = client.wait(client.submit(reference="zf", input_shapes=[(1, 3, 224, 224)]).id)
     assert (check.status, check.reference) == ("done", "zf")
-    with pytest.raises(ServiceError, match="not a registered model"):
+    with pytest.raises(ServiceError, match=r"not a registered model.*--reference NAME=TARGET"):
         client.submit(reference="other")
+
+
+def test_weights_beside_a_model_are_not_asked_for_where_they_cannot_be_given(
+    server: ServerHere, tmp_path: Path
+) -> None:
+    weight = onnx.numpy_helper.from_array(np.ones((64, 64), np.float32), "w")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 64)) for name in "xy"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weight]
+    )
+    onnx.save(
+        onnx.helper.make_model(graph),
+        tmp_path / "m.onnx",
+        save_as_external_data=True,
+        location="m.data",
+        size_threshold=0,
+    )
+    client = Client(server.url)
+    error = client.report(client.wait(client.submit(tmp_path / "m.onnx").id).id).error
+    assert error is not None
+    assert "external data 'm.data'" in error.message
+    assert "save the model with its weights inside, or check it without a service" in error.message
+    assert "copy the data file" not in error.message
 
 
 def test_what_is_asked_wrongly_is_said_before_anything_is_sent(server: ServerHere, tmp_path: Path) -> None:
