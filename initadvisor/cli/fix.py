@@ -75,6 +75,8 @@ def fix(target: str, **options: Any) -> int:
         _refuse(source, file, options["force"])
     done = examined(checker, source.subject, target, options["quiet"])
     plan = replace(_plan(settings, done, given, options), target=target)
+    for note in plan.notes:
+        click.echo(f"warning: {visible(note)}", err=True)
     if options["diff"]:
         return _show(plan)
     for note in exchanged:

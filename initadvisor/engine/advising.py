@@ -107,8 +107,10 @@ def plan_for(
     if only_flagged:
         made = made.only(lambda step: bool(step.rules) or step.reason.removeprefix("asked for: ") in asked)
     view = examined.view
+    failure = examined.graph.coverage.failure
     return replace(
         made,
+        notes=(f"{failure}: advised without activations, depth and residual branches",) if failure else (),
         signal=score(examined.graph, view.measured, made.steps, view.forecast),
         alternatives=alternatives(examined.graph, view.measured, view.forecast, made.steps),
     )

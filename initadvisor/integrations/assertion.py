@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from initadvisor.errors import UsageError
+from initadvisor.errors import InitAdvisorError, UsageError
 
 if TYPE_CHECKING:
     from initadvisor.report import Report
@@ -43,9 +43,13 @@ def assert_init_ok(
     Raises InitNotOk, an AssertionError that lists the findings, and an InitAdvisorError where nothing could be checked.
     """
     __tracebackhide__ = True
-    reports = reports_on(
-        model, select=select, ignore=ignore, fail_on=fail_on, batch=batch, loss=loss, probe=probe, params=params
-    )
+    try:
+        reports = reports_on(
+            model, select=select, ignore=ignore, fail_on=fail_on, batch=batch, loss=loss, probe=probe, params=params
+        )
+    except InitAdvisorError as error:
+        # The message says where; frames of this package and of torch below the test would bury it.
+        raise error.with_traceback(None) from None
     message = complaint(reports, fail_on)
     if message:
         raise InitNotOk(message, reports)

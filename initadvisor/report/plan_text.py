@@ -19,6 +19,7 @@ MAX_NAMES = 6
 def plan_as_text(plan: Plan, *, columns: int = 100, color: bool = False) -> str:
     """Parameters grouped by method and reason, in the order of the model, with their spread before and after."""
     lines = [paint(line, "strong", color) for line in fill(heading(plan), columns)]
+    lines += [line for note in plan.notes for line in fill(visible(note), columns, rest="  ")]
     for (method, reason), steps in _alike(plan.draws).items():
         lines += ["", *(paint(line, "good", color) for line in fill(visible(method), columns))]
         lines += [paint(line, "dim", color) for line in fill(visible(reason), columns, first="  ", rest="  ")]

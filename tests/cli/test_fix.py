@@ -232,3 +232,15 @@ def test_a_fix_of_an_onnx_file_brings_no_torch(folder: Path) -> None:
     names = {module.split(".")[0] for module in imported("fix", "m.onnx", cwd=folder)}
     assert "onnx" in names
     assert "torch" not in names
+
+
+def test_a_fix_without_a_forward_pass_says_what_it_does_not_know(folder: Path) -> None:
+    source = "import torch\n\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    source += (
+        "        self.a = torch.nn.Linear(4, 4)\n\n    def forward(self, x):\n        raise RuntimeError('away')\n"
+    )
+    (folder / "raising.py").write_text(source)
+    done = run("fix", "raising:Net", "-o", "net.safetensors", cwd=folder)
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: the forward pass raised RuntimeError: away at ")
+    assert done.stderr.endswith(": advised without activations, depth and residual branches\n")

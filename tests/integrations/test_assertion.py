@@ -70,6 +70,25 @@ def test_what_makes_no_sense_is_refused() -> None:
         assert_init_ok(good(), loss=torch.nn.functional.cross_entropy)
 
 
+class Raises(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("the licence server is away")
+
+
+def test_a_model_that_raises_fails_in_a_few_lines_of_traceback() -> None:
+    with pytest.raises(InitNotOk, match=r"not checked: .*the licence server is away at .*test_assertion\.py"):
+        assert_init_ok(Raises())
+    with pytest.raises(InitAdvisorError, match="the licence server is away") as caught:
+        assert_init_ok(Raises(), batch=torch.randn(2, 4), select=["IA001"], probe=True)
+    files = [entry.path.name for entry in caught.traceback]
+    assert files == ["test_assertion.py", "assertion.py"]
+    assert caught.value.__suppress_context__
+
+
 def test_a_model_without_weights_is_not_taken_for_a_sound_one() -> None:
     with pytest.raises(InitNotOk, match="no float parameter"):
         assert_init_ok(torch.nn.ReLU())

@@ -25,6 +25,11 @@ def test_parameters_that_are_drawn_alike_stand_together() -> None:
     assert "    c  8x4  std ? -> 0" in lines
 
 
+def test_notes_come_first() -> None:
+    plan = Plan("m", (step("a"),), notes=("the forward pass raised ValueError",))
+    assert plan_as_text(plan).splitlines()[1] == "the forward pass raised ValueError"
+
+
 def test_what_is_left_and_what_is_lost_is_said() -> None:
     kept = tuple(step(f"k{n}", None) for n in range(9))
     plan = Plan("m.onnx", (*kept, step("t", safe=False), step("s", learning_rate={"adam": 0.25, "sgd": 1.0})))
