@@ -210,8 +210,10 @@ def test_the_fit_uses_the_calibration_part_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fit, "crossed", lambda x, y, keys: np.full(len(y), 0.5))
     for one in own:
         one.said["static"]["model.signal.end_rms"] = 1.0 if not one.fails else 1e-6
-    assert fit.fit([*own, *other]) == fit.fit(own)
-    assert "# 10 starts" in fit.fit([*own, *other])
+    assert fit.fit([*own, *other], []) == fit.fit(own, [])
+    assert "# 10 starts" in fit.fit([*own, *other], [])
+    stock = [{"key": "one", "static": {"model.signal.end_rms": 1.0}}, {"key": "two", "left out": "too large"}]
+    assert "With 1 stock models" in fit.fit(own, stock)
 
 
 def test_the_fit_finds_the_weights_of_a_logistic_model() -> None:
