@@ -101,11 +101,14 @@ def with_risk_rules(judged: Judged, scales: Mapping[str, Scale], rules: RuleSet)
 
     So a new fit needs no new verdicts: those rules see one number, which the stored facts determine.
     """
+    layers = judged.said["static"].get("model.signal.layers", 0.0)
     findings = {look: [f for f in told if f[0] not in RISK_RULES] for look, told in judged.said["findings"].items()}
     for name, looks in RISK_RULES.items():
         active = rules.find(name).active
         for look in looks:
             quiet = {rule for rule, _, _ in findings[look]} & set(active.yields_to)
+            if layers < active.p.get("min_layers", 0.0):
+                continue
             if not quiet and risk(judged, look, scales) > active.p["risk"]:
                 findings[look] = [*findings[look], [name, active.severity, ""]]
     return replace(judged, said={**judged.said, "findings": findings})
