@@ -14,6 +14,9 @@ from initadvisor.graph import Coverage, Graph, Node, Value
 from initadvisor.ops.activations import ACTIVATIONS
 
 _GATING = frozenset({"mul", "reversed_mul", "div"})
+_ARITHMETIC = frozenset({"linear", "abs", "square", "exp", "sign", "sin", "cos"})
+"""What stands in formulas (a distance, a density, a code of positions): another function would be another model."""
+
 MAP_AXES = 4
 """Axes from which a value counts as maps of channels rather than features or tokens."""
 
@@ -39,7 +42,7 @@ def _places(graph: Graph) -> Iterator[Place]:
     behind = _reaches_weights(graph, readers)
     for node in graph.nodes:
         value = node.inputs[0] if node.inputs else None
-        if node.op not in ACTIVATIONS or node.op == "linear" or value is None or len(node.outputs) != 1:
+        if node.op not in ACTIVATIONS or node.op in _ARITHMETIC or value is None or len(node.outputs) != 1:
             continue
         output = node.outputs[0]
         gates = any(graph.nodes[reader].op in _GATING for reader, _ in readers[output])

@@ -35,6 +35,18 @@ class Gated(nn.Module):
         return torch.sigmoid(self.end(torch.tanh(self.a(x)) + torch.sigmoid(self.b(x)) * x))
 
 
+def test_the_distance_of_a_siamese_network_is_no_activation() -> None:
+    class Siamese(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.end = nn.Sequential(nn.Linear(8, 8), nn.ReLU()), nn.Linear(8, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.end(torch.abs(self.body(x) - self.body(-x)))
+
+    assert [place.name for place in activations(_graph(Siamese(), 4, 8))] == ["relu", "relu"]
+
+
 def test_gates_and_the_output_are_no_places() -> None:
     assert [place.name for place in activations(_graph(Gated(), 4, 8))] == ["tanh"]
     assert [place.name for place in activations(_graph(_stack(nn.Tanh), 4, 32))] == ["tanh"] * 4

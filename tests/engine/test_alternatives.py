@@ -45,7 +45,7 @@ def test_batch_norms_are_not_offered_as_a_cure_where_the_gradient_would_explode(
     planned = found["with the weights of this plan"].outlook
     assert planned.risk is not None
     assert explodes.risk is not None
-    assert planned.risk < 0.3 < explodes.risk
+    assert planned.risk < 0.5 < explodes.risk
 
 
 def test_a_model_with_norms_and_unbounded_activations_has_only_its_plan() -> None:
