@@ -15,7 +15,7 @@ from initadvisor.plan.balance import balanced, stacked
 from initadvisor.plan.critical import critical, is_saturating
 from initadvisor.plan.gains import recommended_gain
 from initadvisor.plan.mirrored import mirrored
-from initadvisor.plan.stretch import stretches
+from initadvisor.plan.stretch import runs, stretches
 
 DEEP = 10
 """Layers of a plain stretch from which on orthogonal weights are advised: their noise does not add up with depth."""
@@ -37,14 +37,14 @@ _NO_STREAM = ("head", "router", "lora_a", "lora_b", "squeeze_excite", "modulatio
 def default_choices(graph: Graph) -> Choices:
     """A choice for every parameter of every layer that is understood."""
     chosen = {**unit_norms(graph), **zero_biases(graph, "biases start at zero")}
-    place = stretches(graph)
+    place, run = stretches(graph), runs(graph)
     for layer in graph.layers:
         if layer.weight is None:
             continue
         make = _KINDS.get(layer.kind)
         choice = make(graph, layer) if make is not None else None
         if layer.kind == "linear":
-            choice = _linear(layer, *place.get(layer.name, (1, 1)))
+            choice = _in_run(layer, run.get(layer.name, (1, 1))[1]) or _linear(layer, *place.get(layer.name, (1, 1)))
             chosen |= _critical_bias(layer, place.get(layer.name, (1, 1))[1])
         if choice is not None:
             chosen[layer.weight] = choice
@@ -112,6 +112,23 @@ def _linear(layer: Layer, place: int, length: int) -> Choice:
         return Choice(in_blocks(layer, InitSpec("lecun_normal")), reason)
     spec = InitSpec("variance_scaling", {"scale": gain * gain, "mode": "fan_in", "distribution": "normal"})
     return Choice(in_blocks(layer, spec), reason)
+
+
+def _in_run(layer: Layer, length: int) -> Choice | None:
+    """An orthogonal weight in front of a norm in a deep run of dense layers without skips; None elsewhere.
+
+    The norm erases the scale and leaves the directions: independent weights stretch some and shrink others, a little
+    more in each layer. Calibration part of benchmarks/trainability: accuracy .54 -> .91 on digits behind 32 layer
+    norms, explained variance .06 -> .47 behind 24; convolutions gain nothing.
+    """
+    if length < DEEP or not layer.scale_invariant or layer.residual_role not in (None, "trunk"):
+        return None
+    if layer.receptive_field > 1:
+        return None
+    if layer.role in _NO_STREAM or layer.role in _ROLES or _work(layer) > LARGEST:
+        return None
+    gain, reason = recommended_gain(layer)
+    return Choice(in_blocks(layer, _isometry(layer, gain, 1, False)), f"{reason}; {length} layers in a row with norms")
 
 
 def _mean_free(graph: Graph) -> Choices:

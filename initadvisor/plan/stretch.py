@@ -12,10 +12,17 @@ def stretches(graph: Graph) -> Mapping[str, tuple[int, int]]:
 
     The head counts in, as the end. The cost is linear in the graph.
     """
+    return _places(graph, "stretch_previous")
+
+
+def runs(graph: Graph) -> Mapping[str, tuple[int, int]]:
+    """The same for layers without a skip between: norms may stand in such a run."""
+    return _places(graph, "previous")
+
+
+def _places(graph: Graph, links: str) -> Mapping[str, tuple[int, int]]:
     linear = {layer.name: layer for layer in graph.layers if layer.kind == "linear"}
-    before = {
-        name: [p for p in layer.attrs.get("stretch_previous", ()) if p in linear] for name, layer in linear.items()
-    }
+    before = {name: [p for p in layer.attrs.get(links, ()) if p in linear] for name, layer in linear.items()}
     place: dict[str, int] = {}
     for name in linear:
         place[name] = 1 + max((place.get(p, 0) for p in before[name]), default=0)

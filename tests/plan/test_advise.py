@@ -326,3 +326,14 @@ class Attends(nn.Module):
 def test_embeddings_start_small_only_where_a_norm_puts_their_size_right(norm: bool, std: float) -> None:
     plan = plan_of(Attends(norm), (2, 6))
     assert plan.step("tokens.weight").spec.params == {"std": std}
+
+
+@pytest.mark.parametrize(("depth", "norm"), [(12, nn.LayerNorm), (12, nn.BatchNorm1d), (4, nn.LayerNorm)])
+def test_dense_layers_in_front_of_many_norms_are_orthogonal(depth: int, norm: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    layers = [m for _ in range(depth) for m in (nn.Linear(16, 16), norm(16), nn.GELU())]
+    plan = plan_of(nn.Sequential(*layers, nn.Linear(16, 4)), (8, 16))
+    methods = {step.parameter: step.method for step in plan.steps}
+    for index in range(0, 3 * depth, 3):
+        assert (methods[f"{index}.weight"] == "orthogonal") is (depth >= 10)
+    assert methods[f"{3 * depth}.weight"] == "lecun_normal"
