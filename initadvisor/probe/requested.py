@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 ITERATIONS = 30
 TOLERANCE = 1e-3
 """Power iterations at most, and the relative change below which the eigenvalue counts as found."""
+
+READ = 10
+"""Steps of the look-ahead after which its losses are read."""
+
+LEARNED = 1e-3
+"""Share of the constant answer's loss at which a batch is known by heart: the risk tells nothing smaller apart."""
 
 HUTCHINSON = 8
 """Random directions over which the squared Frobenius norm of the Jacobian is averaged."""
@@ -133,27 +140,37 @@ def sharpness(training: Training) -> dict[str, float]:
     return {"sharpness": value}
 
 
+def _ahead(trial: Training, enough: float) -> list[float]:
+    """The losses of one rate, cut short where they are enough or past return; read now and then, as reading waits."""
+    losses: list[float] = []
+    while len(losses) < LOOKAHEAD_STEPS:
+        losses += map(float, [trial.plain_step() for _ in range(min(READ, LOOKAHEAD_STEPS - len(losses)))])
+        if not math.isfinite(losses[-1]) or min(losses) <= enough:
+            break
+    return losses
+
+
 def lookahead(training: Training) -> dict[str, float]:
     """Best loss over `LOOKAHEAD_STEPS` steps of SGD with momentum at each of `LOOKAHEAD_RATES`.
 
     It is given as a share of the loss of the best answer that does not look at the input: the last bias alone
-    reaches that, whatever lies before it.
+    reaches that, whatever lies before it. Once it is down to `LEARNED` of that, no further rate is tried.
     """
-    best, rate_of_best, start = float("inf"), 0.0, float("nan")
+    known = training.fitted[0].constant if training.settings.accumulate == 1 else None
+    everyone = [value for value in training.ranks.gathered(known) if value is not None]
+    reference = sum(everyone) / training.ranks.count if len(everyone) == training.ranks.count else None
+    best, rate_of_best = float("inf"), 0.0
     for rate in LOOKAHEAD_RATES:
         settings = replace(training.settings, optimizer=lambda ps, rate=rate: torch.optim.SGD(ps, rate, momentum=0.9))
         trial = replace(training, settings=settings)
         trial.begin()
-        losses = [trial.plain_step() for _ in range(LOOKAHEAD_STEPS)]
-        values = list(map(float, losses))
-        start = values[0]
+        values = _ahead(trial, LEARNED * (reference or 0.0))
+        reference = reference or values[0]
         lowest = min((v for v in values[1:] if v == v), default=float("inf"))
         if lowest < best:
             best, rate_of_best = lowest, rate
-    known = training.fitted[0].constant if training.settings.accumulate == 1 else None
-    everyone = [value for value in training.ranks.gathered(known) if value is not None]
-    known = sum(everyone) / training.ranks.count if len(everyone) == training.ranks.count else None
-    reference = known or start
+        if best <= LEARNED * reference:
+            break
     if not reference or best == float("inf"):
         return {}
     steps = float(LOOKAHEAD_STEPS)

@@ -230,3 +230,27 @@ def test_a_first_step_that_goes_too_far_leaves_the_look_ahead_from_the_start() -
     assert report.probe["model"]["nonfinite"] is True
     assert report.probe["model"]["nonfinite_step"] > 0
     assert report.probe["model"]["lookahead_ratio"] < 0.5
+
+
+@pytest.mark.parametrize(("learns", "most"), [(True, 60), (False, 154)])
+def test_a_look_ahead_ends_once_a_batch_is_known_by_heart(learns: bool, most: int) -> None:
+    calls = []
+
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            calls.append(1)
+            return self.layer(x) if learns else self.layer(x) * 0 + self.layer.bias
+
+    torch.manual_seed(0)
+    y = torch.randint(0, 2, (64,))
+    x = 5.0 * (2.0 * y - 1).unsqueeze(1).expand(64, 4)
+    report = initadvisor.probe(Counted(), (x, y), lookahead=True)
+    assert report.probe is not None
+    ratio = report.probe["model"]["lookahead_ratio"]
+    assert (ratio <= 1e-3) is learns
+    assert (len(calls) > 100) is not learns
+    assert len(calls) <= most + 20  # the steps of the probe itself, and the recording
